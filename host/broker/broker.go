@@ -1,0 +1,118 @@
+// Package broker owns the nouns that the other packages share: who asks, for which
+// call, and what kind of failure it was. It does no I/O.
+package broker
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Names of different things have different types, so that the compiler keeps them apart.
+type (
+	PrincipalID string // a consumer's name in the manifests
+	Sector      string // the group within which pointers are stable
+	RequestID   string // a ULID, made by the host for every request
+)
+
+// Scopes is a sorted set of scope names. The zero value holds none.
+type Scopes struct{ names []string }
+
+// NewScopes returns the set of the given names.
+func NewScopes(names ...string) Scopes {
+	s := slices.Clone(names)
+	slices.Sort(s)
+	return Scopes{slices.Compact(s)}
+}
+
+// Has reports whether name is in the set.
+func (s Scopes) Has(name string) bool {
+	_, ok := slices.BinarySearch(s.names, name)
+	return ok
+}
+
+// HasAll reports whether every one of names is in the set. It is true for no names.
+func (s Scopes) HasAll(names []string) bool {
+	for _, n := range names {
+		if !s.Has(n) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s Scopes) String() string { return strings.Join(s.names, " ") }
+
+// Principal is a consumer that proved who it is. The zero value is nobody and has no scopes.
+type Principal struct {
+	ID     PrincipalID
+	Sector Sector
+	Scopes Scopes
+}
+
+// Call is one use of one sandbox: which plugin works for whom, in which request.
+// It is the one value that travels by context, because the Wasm boundary passes nothing
+// else. The zero Call has no principal and no budget: nothing can be done with it.
+type Call struct {
+	Request   RequestID
+	Principal Principal
+	Release   uint64 // number of the release that serves the request
+	Route     string
+	Step      string
+	Plugin    string
+	Function  string
+	Budget    *Budget // shared by every call of a request; nil allows nothing
+}
+
+type callKey struct{}
+
+// WithCall returns a context that carries c.
+func WithCall(ctx context.Context, c Call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// CallFrom returns the call that ctx carries, or the zero Call and false.
+func CallFrom(ctx context.Context) (Call, bool) {
+	c, ok := ctx.Value(callKey{}).(Call)
+	return c, ok
+}
+
+// Budget counts down the uses of powers that one request has left. Safe for concurrent use.
+type Budget struct{ left atomic.Int64 }
+
+// NewBudget allows n uses.
+func NewBudget(n int) *Budget {
+	b := new(Budget)
+	b.left.Store(int64(n))
+	return b
+}
+
+// Take uses one up and reports whether there was one. first is true for the first that
+// there was not: the one refusal that is worth recording. A nil Budget has none.
+func (b *Budget) Take() (ok, first bool) {
+	if b == nil {
+		return false, true
+	}
+	left := b.left.Add(-1)
+	return left >= 0, left == -1
+}
+
+// Outcome says how one source of an answer went. The words are shown to consumers.
+type Outcome string
+
+const (
+	OK      Outcome = "ok"
+	Late    Outcome = "timeout" // its deadline passed
+	Failed  Outcome = "error"   // it failed, whoever's fault
+	Refused Outcome = "denied"  // a grant did not cover what it needed
+	Absent  Outcome = "absent"  // there was no such record, or nothing to look it up by
+)
+
+// Source is one step's part in an answer.
+type Source struct {
+	Name    string
+	Outcome Outcome
+	Elapsed time.Duration
+}
