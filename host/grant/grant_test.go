@@ -1,0 +1,91 @@
+package grant_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pointsman/host/grant"
+)
+
+var wants = grant.Wants{Declared: true, HTTP: []grant.HTTP{{
+	Backend: "crm",
+	Allow:   []string{"GET /contacts/{id}", "GET /query"},
+	Query:   []string{"q"},
+	Headers: []string{"Crm-Version"},
+}}}
+
+func TestApproveRefuses(t *testing.T) {
+	httpImport := []grant.Import{{Module: "pointsman:http", Name: "request"}}
+	tests := []struct {
+		name    string
+		imports []grant.Import
+		wants   grant.Wants
+		grants  map[string]string
+		want    []string // each must be in the error
+	}{
+		{"imports what is not granted", httpImport, wants, nil, []string{`capability "http"`, "pointsman:http.request", "grants.http"}},
+		{"imports it by Extism's door", []grant.Import{{Module: "extism:host/user", Name: "pointsman_sql_query"}}, wants, nil, []string{`capability "sql"`, "extism:host/user.pointsman_sql_query"}},
+		{"imports Extism's own http", []grant.Import{{Module: "extism:host/env", Name: "http_request"}}, grant.Wants{}, nil, []string{`capability "http"`, "extism:host/env.http_request"}},
+		{"granted but this host has no such power", nil, grant.Wants{}, map[string]string{"sql": `[]`}, []string{`capability "sql" is granted but not offered`, "http, log"}},
+		{"another back end", httpImport, wants, map[string]string{"http": `[{"backend":"erp","allow":["GET /contacts/{id}"]}]`}, []string{`does not want a back end "erp"`, "crm"}},
+		{"another method", httpImport, wants, map[string]string{"http": `[{"backend":"crm","allow":["DELETE /contacts/{id}"]}]`}, []string{`"DELETE /contacts/{id}" is granted but the plugin does not want it`}},
+		{"another query name", httpImport, wants, map[string]string{"http": `[{"backend":"crm","allow":["GET /query"],"query":["q","admin"]}]`}, []string{`.query: "admin"`}},
+		{"another header", httpImport, wants, map[string]string{"http": `[{"backend":"crm","allow":["GET /query"],"headers":["X-Debug"]}]`}, []string{`.headers: "X-Debug"`}},
+		{"two back ends by one name", httpImport, grant.Wants{}, map[string]string{"http": `[{"backend":"a","as":"crm","allow":["GET /x"]},{"backend":"crm","allow":["GET /x"]}]`}, []string{`two back ends as "crm"`}},
+		{"log that is not wanted", nil, wants, map[string]string{"log": `{}`}, []string{`"log" is granted but the plugin does not want it`}},
+		{"all faults at once", httpImport, wants, map[string]string{"log": `{}`, "http": `[{"backend":"crm","allow":["PUT /a","PUT /b"]}]`}, []string{`"PUT /a"`, `"PUT /b"`, `"log"`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g, err := grant.Approve(ask(tt.imports, tt.wants, tt.grants))
+			if err == nil {
+				t.Fatalf("approved %v, want a refusal", g.Capabilities())
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+			if n := len(g.Capabilities()); n != 0 {
+				t.Errorf("the refused grant lends %d capabilities, want none", n)
+			}
+		})
+	}
+}
+
+func TestApprove(t *testing.T) {
+	g, err := grant.Approve(ask([]grant.Import{{Module: "pointsman:http", Name: "request"}, {Module: "pointsman:rt", Name: "reply_read"}, {Module: "extism:host/env", Name: "alloc"}}, wants,
+		map[string]string{"http": `[{"backend":"acme-crm","as":"crm","allow":["GET /query"],"query":["q"],"headers":["crm-version"]}]`}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"http"}, g.Capabilities()); diff != "" {
+		t.Error(diff)
+	}
+	raw, ok := g.Scope("http")
+	want := `[{"backend":"acme-crm","as":"crm","allow":["GET /query"],"query":["q"],"headers":["crm-version"]}]`
+	if !ok || string(raw) != want {
+		t.Errorf("scope %s, want %s", raw, want)
+	}
+	if _, ok := g.Scope("log"); ok {
+		t.Error("log is lent, want only what the manifest grants")
+	}
+}
+
+func TestZeroGrantLendsNothing(t *testing.T) {
+	var g grant.Grant
+	if _, ok := g.Scope("http"); ok || len(g.Capabilities()) != 0 {
+		t.Error("the zero grant lends something")
+	}
+}
+
+func ask(imports []grant.Import, wants grant.Wants, grants map[string]string) grant.Ask {
+	a := grant.Ask{Plugin: "p", Imports: imports, Wants: wants, Offered: []string{"http", "log"}, Grants: map[string]json.RawMessage{}}
+	for k, v := range grants {
+		a.Grants[k] = json.RawMessage(v)
+	}
+	return a
+}
