@@ -1,0 +1,214 @@
+// Package manifest owns the documents that admins deploy and plugin authors ship:
+// their types, their strict decoding and their canonical form.
+//
+// # One table per shape
+//
+// Every shape (a Backend's spec, a grant, a step ...) is written once, as a form: a table
+// of keys with a rule each. The decoder, the canonical form and the published JSON Schema
+// are all read from that table, so that they cannot drift apart.
+//
+// # Faults
+//
+// A fault never stops the reading of what follows it. Load returns every fault of every
+// file, each with its place, a stable code (see Codes) and the nearest valid word.
+package manifest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// APIVersion is the version that every document states.
+const APIVersion = "pointsman/v1"
+
+// The kinds of document.
+const (
+	KindBackend     = "Backend"
+	KindPlugin      = "Plugin"
+	KindRoute       = "Route"
+	KindConsumer    = "Consumer"
+	KindPluginAbout = "PluginAbout" // the author's plugin.yaml; never part of a Set
+)
+
+// Set is everything that one deployment says, each list sorted by name. A Set that Load
+// returned is consistent: every name it uses is defined in it. It is not changed after
+// that, so it may be read concurrently.
+type Set struct {
+	Backends  []*Backend
+	Plugins   []*Plugin
+	Routes    []*Route
+	Consumers []*Consumer
+}
+
+// Pos is a place in a file. Line and Column count from 1, columns in characters; both are
+// 0 where a file as a whole is meant.
+type Pos struct {
+	File         string
+	Line, Column int
+}
+
+func (p Pos) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Backend is a system behind us.
+type Backend struct {
+	Name string
+	Pos  Pos
+	HTTP *HTTPBackend // never nil in a Set: it is the only sort of back end
+}
+
+// HTTPBackend is an HTTP origin.
+type HTTPBackend struct {
+	URL      string         // canonical origin and base path, no slash at the end; https unless Insecure
+	Auth     *Auth          // nil: no credential
+	Private  []netip.Prefix // private addresses that may be dialled, sorted
+	Insecure bool           // plain HTTP is meant
+	TLS      *TLS           // nil: the system's roots
+	Limits   HTTPLimits
+}
+
+// Auth says which secret goes where in a request. Nobody else chooses.
+type Auth struct {
+	Secret string // name of a secret
+	As     string // one of the As constants
+	Name   string // AsHeader: canonical header name; AsQuery: parameter name; else empty
+}
+
+// Places for a credential.
+const (
+	AsBearer = "bearer"
+	AsHeader = "header"
+	AsBasic  = "basic"
+	AsQuery  = "query"
+)
+
+// TLS is what is trusted instead of the system's roots.
+type TLS struct {
+	CA string // slash-separated path of a PEM file, relative to the manifests' root
+}
+
+// HTTPLimits bounds one back end. A zero field means the default of host/egress.
+type HTTPLimits struct {
+	Time       time.Duration // one request, at most 30 s
+	Bytes      int64         // one decoded answer, at most 64 MiB
+	Concurrent int           // requests at once, at most 10000
+}
+
+// Plugin is one module and what it is lent.
+type Plugin struct {
+	Name   string
+	Pos    Pos
+	Module Module
+	// Grants holds, for each capability that is granted, the grant as canonical JSON:
+	// http as an array of HTTPGrant, log as {}.
+	Grants     map[string]json.RawMessage
+	HTTPGrants []HTTPGrant // the grant of http, decoded; sorted by As
+	Limits     PluginLimits
+	Config     map[string]string
+}
+
+// Module says which Wasm module.
+type Module struct {
+	Path   string // slash-separated, relative to the manifests' root
+	SHA256 string // of the file, lower-case hex; empty: not pinned
+}
+
+// HTTPGrant lets a plugin reach one back end.
+type HTTPGrant struct {
+	Backend string   `json:"backend"`
+	As      string   `json:"as"`                // the name that the plugin uses; the back end's own unless written
+	Allow   []string `json:"allow"`             // "GET /v2/contacts/{id}", sorted
+	Query   []string `json:"query,omitempty"`   // parameters it may set, sorted
+	Headers []string `json:"headers,omitempty"` // headers it may set, canonical, sorted
+}
+
+// PluginLimits bounds one call. A zero field means the default of host/sandbox.
+type PluginLimits struct {
+	Memory uint64        // bytes, at most 1 GiB
+	Time   time.Duration // at most 30 s
+}
+
+// Route is a method and a path for consumers, and the graph of steps behind it.
+type Route struct {
+	Name     string
+	Pos      Pos
+	Method   string
+	Path     string           // "/v1/customers/{customer}"
+	Params   map[string]Param // every parameter of the path and the query
+	Scopes   []string         // a consumer needs all of them; never empty; sorted
+	Deadline time.Duration    // of the whole request; DefaultDeadline unless written
+	Steps    []Step           // as in the file
+	Answer   Value
+}
+
+// DefaultDeadline of a route, and the longest that can be written. The default leaves a
+// person waiting no longer than they notice as broken; the longest is what common proxies
+// in front grant before they give up.
+const (
+	DefaultDeadline = 2 * time.Second
+	MaxDeadline     = 30 * time.Second
+)
+
+// Param is one parameter of a route.
+type Param struct {
+	In        string  // InPath or InQuery
+	Pattern   string  // RE2; must match the whole value; empty: anything (InQuery only)
+	MaxLength int     // characters; DefaultMaxLength unless written
+	Required  bool    // always true for InPath
+	Default   *string // InQuery and not Required: what stands in for a missing one; nil: nothing
+}
+
+// Places for a parameter.
+const (
+	InPath  = "path"
+	InQuery = "query"
+)
+
+// DefaultMaxLength of a parameter's value, in characters: longer than any identifier in
+// use, shorter than anything worth smuggling.
+const DefaultMaxLength = 200
+
+// Step is one plugin call of a route.
+type Step struct {
+	Name     string
+	Pos      Pos
+	Plugin   string
+	Function string
+	With     Value // the input; an object without fields when the document says nothing
+	Required bool
+	OnError  string        // OnErrorFail or OnErrorOmit, never empty in a Set
+	Deadline time.Duration // 0: only the route's
+}
+
+// What a step's failure does to the answer.
+const (
+	OnErrorOmit = "omit" // the step is null to those who refer to it
+	OnErrorFail = "fail" // the request fails
+)
+
+// Consumer is a caller.
+type Consumer struct {
+	Name   string
+	Pos    Pos
+	APIKey bool // always true in a Set: it is the only way to authenticate
+	Scopes []string
+	Sector string // the consumer's own name unless written
+	Rate   *Rate  // nil: no limit of its own
+}
+
+// Rate is a number of requests in a time.
+type Rate struct {
+	Count int
+	Per   time.Duration // a second, a minute or an hour
+}
+
+// PerSecond returns the rate in requests per second.
+func (r Rate) PerSecond() float64 { return float64(r.Count) / r.Per.Seconds() }
+
+func (r Rate) String() string { return writeRate(r) }

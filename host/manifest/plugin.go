@@ -1,0 +1,104 @@
+package manifest
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Capabilities that can be granted, and their keys in a grant.
+const (
+	grantHTTP = "http"
+	grantLog  = "log"
+)
+
+func pluginSpec() form[Plugin] {
+	module := object(Module{}, nil,
+		required(key("path", file(".wasm"), "the module, relative to the manifests' root", func(m *Module) *string { return &m.Path })),
+		key("sha256", digest(), "SHA-256 of the file; pins what may be deployed", func(m *Module) *string { return &m.SHA256 }))
+	limits := object(PluginLimits{}, nil,
+		key("memory", size[uint64](64<<10, 1<<30), "memory of one instance", func(l *PluginLimits) *uint64 { return &l.Memory }),
+		key("time", duration(time.Millisecond, MaxDeadline), "the longest that one call may take", func(l *PluginLimits) *time.Duration { return &l.Time }))
+	return object(Plugin{}, nil,
+		required(key("module", module, "which Wasm module", func(p *Plugin) *Module { return &p.Module })),
+		grantsField(),
+		key("limits", limits, "bounds on one call", func(p *Plugin) *PluginLimits { return &p.Limits }),
+		key("config", named(configName, 100, free(maxText)), "settings that the plugin reads; no secrets", func(p *Plugin) *map[string]string { return &p.Config }))
+}
+
+// grants is the form of spec.grants; a Plugin keeps it both decoded and as JSON.
+type grants struct {
+	HTTP []HTTPGrant
+	Log  *struct{}
+}
+
+func grantsForm() form[grants] {
+	return object(grants{}, nil,
+		key(grantHTTP, distinct(1, 50, httpGrant(), HTTPGrant.id, codeSameAs), "back ends that the plugin may call", func(g *grants) *[]HTTPGrant { return &g.HTTP }),
+		key(grantLog, pointer(object(struct{}{}, nil)), "{} if the plugin may write to the log", func(g *grants) **struct{} { return &g.Log }))
+}
+
+func grantsField() field[Plugin] {
+	f := grantsForm()
+	return field[Plugin]{
+		name: "grants", doc: "what the plugin is lent, and no more", schema: f.schema,
+		read: func(r *reader, n *yaml.Node, at string, p *Plugin) {
+			g := f.read(r, n, at)
+			p.HTTPGrants = g.HTTP
+			written, _ := f.write(g).(schema)
+			for capability, grant := range written {
+				if p.Grants == nil {
+					p.Grants = map[string]json.RawMessage{}
+				}
+				p.Grants[capability] = marshal(grant)
+			}
+		},
+		write: func(p *Plugin) any {
+			if len(p.Grants) == 0 {
+				return nil
+			}
+			return p.Grants
+		},
+	}
+}
+
+// id tells the grants of one plugin apart: the name that it uses for the back end.
+func (g HTTPGrant) id() string { return g.As }
+
+func httpGrant() form[HTTPGrant] {
+	backend := key("backend", name(plainName), "name of the backend", func(g *HTTPGrant) *string { return &g.Backend })
+	backend.read = func(r *reader, n *yaml.Node, at string, g *HTTPGrant) {
+		if g.Backend = name(plainName).read(r, n, at); g.Backend != "" {
+			r.uses = append(r.uses, use{KindBackend, g.Backend, r.pos(n), at})
+		}
+	}
+	return object(HTTPGrant{}, func(_ *reader, _ *yaml.Node, _ string, g *HTTPGrant) {
+		if g.As == "" {
+			g.As = g.Backend
+		}
+	},
+		required(backend),
+		key("as", name(plainName), "the name that the plugin uses, if not the backend's own", func(g *HTTPGrant) *string { return &g.As }),
+		required(key("allow", list(1, 200, endpoint(), itself), "methods and paths that may be called", func(g *HTTPGrant) *[]string { return &g.Allow })),
+		key("query", list(0, 100, query(), itself), "query parameters that may be set", func(g *HTTPGrant) *[]string { return &g.Query }),
+		key("headers", list(0, 100, header(), itself), "headers that may be set", func(g *HTTPGrant) *[]string { return &g.Headers }))
+}
+
+var digestText = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// digest is a SHA-256 in hex.
+func digest() form[string] {
+	return word("a SHA-256 in hexadecimal", schema{"pattern": digestText.String()}, func(s string) (string, *problem) {
+		if digestText.MatchString(s) {
+			return s, nil
+		}
+		near := strings.ToLower(strings.TrimPrefix(s, "sha256:"))
+		if !digestText.MatchString(near) {
+			near = ""
+		}
+		return "", problemf(codeDigest, near, "expected 64 lower-case hexadecimal digits")
+	}, itself)
+}
