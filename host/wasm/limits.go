@@ -1,0 +1,34 @@
+package wasm
+
+// Limits of what is accepted. Each is there because a small module that exceeds it took
+// more than 50 s, more than 1 GB or the whole process to compile; each leaves room for a
+// standard Go plugin of 6.2 MB (4,272 functions, bodies of 50 kB, nesting 549, br_table
+// of 1,150, 73,528 data segments, table of 8,368 elements).
+const (
+	MaxModule       = 16 << 20  // bytes
+	MaxFunctions    = 50_000    // imports included
+	MaxLocals       = 50_000    // of one function, parameters included
+	MaxLocalsTotal  = 5_000_000 // of all functions
+	MaxBody         = 256 << 10 // bytes of one function
+	MaxNesting      = 2_000     // blocks within blocks
+	MaxBranchTable  = 10_000    // targets of one br_table
+	MaxTable        = 100_000   // elements of the table
+	MaxGlobals      = 10_000
+	MaxElements     = 10_000 // element segments
+	MaxTypes        = 10_000
+	MaxDataSegments = 200_000
+	MaxMemory       = 65_536 // pages: the whole of a 32-bit memory
+
+	// The following keep products small that a compiler may have to spell out: branches
+	// times values carried, loops times locals.
+	MaxParams      = 255       // of a signature
+	MaxResults     = 16        // of a signature
+	MaxBlockParams = 16        // of a block
+	MaxLoops       = 2_000     // in one function
+	MaxLoopLocals  = 4_000_000 // loops times locals of one function
+	MaxLoopsTotal  = 200_000   // bounds what the charges at loop headers add
+
+	MaxExports = 10_000
+	MaxCustom  = 1_000 // custom sections
+	MaxName    = 4_096 // bytes of a name of an import, export or custom section
+)

@@ -1,0 +1,15 @@
+;; The bulk operations, and data segments of all kinds.
+(module $memory
+  (memory (export "memory") 2 5)
+  (data (i32.const 100) "first")
+  (data (i32.const 120) "second")
+  (data (i32.const 50) "before")
+  (data (i32.const 8000) "far")
+  (data (i32.const 70000) "")
+  (data (i32.const 131070) "zz")
+  (func (export "fill") (param i32 i32) (memory.fill (local.get 0) (i32.const 65) (local.get 1)))
+  (func (export "copy") (param i32 i32) (memory.copy (local.get 0) (i32.const 100) (local.get 1)))
+  (func (export "grow") (param i32) (result i32 i32) (memory.grow (local.get 0)) (memory.size))
+  (func (export "load") (param i32) (result i64) (i64.load offset=90 (local.get 0)))
+  (func (export "store") (param i32 i32) (result i32)
+    (i32.store (local.get 0) (local.get 1)) (i32.load8_u (local.get 0))))
