@@ -1,0 +1,116 @@
+// Package sandbox owns the running of guests. It is the only importer of wazero and
+// extism, and knows nothing of grants: whoever compiles a module says which host
+// functions it may link.
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Engine turns a module's bytes into something that can be called.
+type Engine interface {
+	// Compile checks, rewrites and compiles module. It links nothing but imports, the
+	// Extism ABI without its http functions, and a WASI without files, sockets,
+	// environment, arguments or sleep. A module that needs anything else is refused
+	// with an *ImportError; one that breaks a limit, with the error of host/wasm.
+	// ctx bounds the compilation.
+	Compile(ctx context.Context, module []byte, imports []Import, limits Limits) (Module, error)
+	// Name is the word for the engine in configuration and logs.
+	Name() string
+}
+
+// Module is a compiled guest. Safe for concurrent use.
+type Module interface {
+	// Call runs one export in a sandbox that no earlier call has touched. in is copied;
+	// out belongs to the caller. The guest stops when ctx ends or limits.Time has passed,
+	// whichever is first. The error is a *Fault when the guest broke off, a *GuestError
+	// when it said that it failed.
+	Call(ctx context.Context, export string, in []byte) (out []byte, err error)
+	// Exports are the functions that Call can be given, sorted.
+	Exports() []string
+	// Close waits for running calls until ctx ends, then frees what the module holds.
+	Close(ctx context.Context) error
+}
+
+// Import is one operation lent to a guest, through both doors (see pdk/wire).
+type Import struct {
+	Capability string
+	Op         string
+	// Do takes a copy of the request and returns the reply. ctx is the one of the call.
+	// It must not panic; if it does, the guest traps and its instance is discarded.
+	Do func(ctx context.Context, request []byte) (reply []byte)
+}
+
+// Limits bounds one call. The zero value of a field means the default given.
+type Limits struct {
+	Memory   uint64        // bytes of guest memory, rounded down to 64 KiB pages; 0 means 64 MiB
+	Time     time.Duration // wall clock for one call; 0 means 10 s
+	Input    int           // bytes; 0 means 1 MiB
+	Output   int           // bytes; 0 means 1 MiB
+	LogBytes int           // bytes of stdout, stderr and log per call; 0 means 16 KiB
+}
+
+// FaultKind says how a guest broke off.
+type FaultKind string
+
+const (
+	Trap    FaultKind = "trap"    // unreachable, out of bounds, division by zero ...
+	Timeout FaultKind = "timeout" // its time was up
+	Stopped FaultKind = "stopped" // the caller went away
+	Depth   FaultKind = "depth"   // calls nested too deeply
+	Memory  FaultKind = "memory"  // it could not be given the memory it needs to start
+	Output  FaultKind = "output"  // its output is missing, too large or outside its memory
+	Input   FaultKind = "input"   // the input exceeds the limit or did not fit
+	ABI     FaultKind = "abi"     // it handed the host something that makes no sense
+	Exit    FaultKind = "exit"    // it exited, with whatever code
+	Export  FaultKind = "export"  // there is no such export, or not with that signature
+)
+
+// Fault is a guest that broke off. Detail names guest functions; it is untrusted text for
+// the log, never for a consumer.
+type Fault struct {
+	Kind   FaultKind
+	Export string
+	Detail string
+}
+
+func (f *Fault) Error() string {
+	if f.Detail == "" {
+		return fmt.Sprintf("guest function %s: %s", f.Export, f.Kind)
+	}
+	return fmt.Sprintf("guest function %s: %s: %s", f.Export, f.Kind, f.Detail)
+}
+
+// GuestError is what a guest said when it failed: Extism's error_set, or a return code
+// other than 0. Text is untrusted; our PDK writes a wire.Error as JSON.
+type GuestError struct {
+	Export string
+	Code   uint32 // what the export returned
+	Text   string
+}
+
+func (e *GuestError) Error() string {
+	return fmt.Sprintf("guest function %s failed with code %d: %q", e.Export, e.Code, e.Text)
+}
+
+// ImportError is an import that nobody offers to this module.
+type ImportError struct {
+	Module, Name string
+	// Signature is set when the name is offered, but not with this type.
+	Signature string
+}
+
+func (e *ImportError) Error() string {
+	if e.Signature != "" {
+		return fmt.Sprintf("import %s.%s has another signature than offered: %s", e.Module, e.Name, e.Signature)
+	}
+	return fmt.Sprintf("import %s.%s is not offered", e.Module, e.Name)
+}
+
+// Logger receives what a guest writes: its log calls and the lines of its standard output
+// and error. Text is cut at Limits.LogBytes per call and untrusted. Safe for concurrent use.
+type Logger interface {
+	GuestLog(ctx context.Context, level, text string)
+}

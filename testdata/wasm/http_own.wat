@@ -1,0 +1,37 @@
+;; Uses an operation through our own door: the request is what lies at 16, the reply the output.
+(module $http_own
+  (import "pointsman:http" "request" (func $request (param i64 i64) (result i64)))
+  (import "pointsman:rt" "reply_read" (func $reply_read (param i64 i64) (result i64)))
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "GET /own")
+  (func $emit (param $ptr i64) (param $n i64) (local $to i64) (local $i i64)
+    (local.set $to (call $alloc (local.get $n)))
+    (block $done (loop $next
+      (br_if $done (i64.ge_u (local.get $i) (local.get $n)))
+      (call $store_u8 (i64.add (local.get $to) (local.get $i))
+        (i32.load8_u (i32.wrap_i64 (i64.add (local.get $ptr) (local.get $i)))))
+      (local.set $i (i64.add (local.get $i) (i64.const 1)))
+      (br $next)))
+    (call $output_set (local.get $to) (local.get $n)))
+  (func (export "request") (result i32) (local $n i64)
+    (local.set $n (call $request (i64.const 16) (i64.const 8)))
+    (call $emit (i64.const 1024) (call $reply_read (i64.const 1024) (local.get $n)))
+    (i32.const 0))
+  (func (export "large") (result i32) (local $n i64) ;; 2 MiB: refused, not read
+    (local.set $n (call $request (i64.const 16) (i64.const 2097152)))
+    (call $emit (i64.const 1024) (call $reply_read (i64.const 1024) (local.get $n)))
+    (i32.const 0))
+  (func (export "twice") (result i32) (local $n i64) ;; a reply can be read once
+    (local.set $n (call $request (i64.const 16) (i64.const 8)))
+    (drop (call $reply_read (i64.const 1024) (local.get $n)))
+    (drop (call $reply_read (i64.const 1024) (local.get $n)))
+    (i32.const 0))
+  (func (export "none") (result i32) ;; there is no reply, not of another call either
+    (drop (call $reply_read (i64.const 1024) (i64.const 1024)))
+    (i32.const 0))
+  (func (export "short") (result i32)
+    (drop (call $reply_read (i64.const 1024) (i64.sub (call $request (i64.const 16) (i64.const 8)) (i64.const 1))))
+    (i32.const 0)))

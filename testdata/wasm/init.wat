@@ -1,0 +1,31 @@
+;; A reactor: without _initialize it answers 0. What the initializer says is not the
+;; answer; what it has done to memory stays; operations are refused to it.
+(module $init
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+  (import "extism:host/env" "input_length" (func $input_length (result i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/env" "error_set" (func $error_set (param i64)))
+  (import "pointsman:http" "request" (func $request (param i64 i64) (result i64)))
+  (import "pointsman:rt" "reply_read" (func $reply_read (param i64 i64) (result i64)))
+  (memory (export "memory") 1)
+  (func $letter (param $c i32) (result i64) (local $at i64)
+    (local.set $at (call $alloc (i64.const 1)))
+    (call $store_u8 (local.get $at) (local.get $c))
+    (local.get $at))
+  (func (export "_initialize")
+    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+    (i32.store (i32.const 4) (i32.wrap_i64 (call $input_length)))
+    (drop (call $reply_read (i64.const 64) (call $request (i64.const 0) (i64.const 4))))
+    (call $output_set (call $letter (i32.const 120)) (i64.const 1))
+    (call $error_set (call $letter (i32.const 121))))
+  (func (export "__wasm_call_ctors") unreachable) ;; not when there is _initialize
+  ;; how often initialized, the input's length then, first byte of the reply
+  (func (export "answer") (result i32) (local $to i64)
+    (local.set $to (call $alloc (i64.const 3)))
+    (call $store_u8 (local.get $to) (i32.load (i32.const 0)))
+    (call $store_u8 (i64.add (local.get $to) (i64.const 1)) (i32.load (i32.const 4)))
+    (call $store_u8 (i64.add (local.get $to) (i64.const 2)) (i32.load8_u (i32.const 64)))
+    (call $output_set (local.get $to) (i64.const 3))
+    (i32.const 0))
+  (func (export "silent") (result i32) (i32.const 0)))

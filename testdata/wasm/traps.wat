@@ -1,0 +1,17 @@
+;; Guests that break off.
+(module $traps
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (table 2 funcref)
+  (elem (i32.const 0) $inner)
+  (type $other (func (param i64)))
+  (func $inner unreachable)
+  (func $outer (call $inner))
+  (func (export "unreachable") (call $outer))
+  (func (export "divide") (result i32) (i32.div_u (i32.const 1) (i32.const 0)))
+  (func (export "outside") (result i32) (i32.load (i32.const -4)))
+  (func (export "notable") (call_indirect (i32.const 1)))
+  (func (export "nosuch") (call_indirect (i32.const 99)))
+  (func (export "othertype") (call_indirect (type $other) (i64.const 0) (i32.const 0)))
+  (func (export "exit0") (call $exit (i32.const 0)))
+  (func (export "exit1") (result i32) (call $exit (i32.const 1)) (i32.const 0)))
