@@ -1,0 +1,90 @@
+// Package pipeline owns the run of a route's steps: which may start, how long they may
+// take, and how what they answer becomes one answer. It knows neither HTTP nor Wasm.
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"pointsman/host/broker"
+)
+
+// Runner calls the function of a plugin.
+type Runner interface {
+	// Run gives input, a JSON text that nobody changes any more, to the function that
+	// step names, and returns its output, a JSON text that the pipeline then owns. It
+	// returns soon after ctx ends: the pipeline waits for it. It is called concurrently.
+	//
+	// Whose fault an error is says the *broker.Error in its chain; any other error is
+	// Internal. NotFound means that there is no such record.
+	Run(ctx context.Context, step StepCall, input []byte) (output []byte, err error)
+}
+
+// StepCall names what a step calls.
+type StepCall struct {
+	Step     string // the step's name in its route
+	Plugin   string
+	Function string
+}
+
+// Result is what a run came to.
+type Result struct {
+	// Answer is a valid JSON text; nil if Run failed. The caller owns it.
+	Answer []byte
+	// Sources says how every step went, in the order of the route. A step that was not
+	// run because a reference led to nothing, or because the request had failed before,
+	// is Absent and took no time.
+	Sources []broker.Source
+	// Complete is true if every source is OK.
+	Complete bool
+}
+
+// Plan is a compiled route. It does not change, and may run any number of times at once.
+type Plan struct {
+	deadline time.Duration
+	params   []param
+	steps    []step
+	answer   template
+}
+
+type param struct {
+	name     string
+	fallback *string // nil: nothing stands in for a missing one
+}
+
+type step struct {
+	call     StepCall
+	input    template
+	required bool
+	deadline time.Duration // 0: only the route's
+	waits    int           // number of steps whose output the input needs
+	next     []int         // steps that wait for this one, ascending
+}
+
+// Run runs the plan once, with the values of the route's parameters, and returns when
+// every step it started has ended.
+//
+// A step starts as soon as the steps that it refers to have ended, and ends with its own
+// deadline or the route's. If a required step fails, those still running are stopped and
+// the error is a *broker.Error whose kind says why; the result then has the sources only.
+// The failure of any other step is an outcome: to those who refer to the whole step it is
+// null, and those who refer into it are not run. In the answer, what leads to nothing is
+// null.
+//
+// If ctx is cancelled, the error is of kind Canceled.
+func (p *Plan) Run(ctx context.Context, run Runner, params map[string]string) (Result, error) {
+	values, err := p.bind(params)
+	if err != nil {
+		return Result{Sources: p.sources()}, err
+	}
+	return newRun(p, run, values).all(ctx)
+}
+
+// sources returns the sources of a run that did not begin.
+func (p *Plan) sources() []broker.Source {
+	s := make([]broker.Source, len(p.steps))
+	for i := range p.steps {
+		s[i] = broker.Source{Name: p.steps[i].call.Step, Outcome: broker.Absent}
+	}
+	return s
+}

@@ -1,0 +1,159 @@
+package pipeline
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"pointsman/host/manifest"
+)
+
+// template is a manifest.Value made ready: JSON text with holes, so that filling it in is
+// appending. Numbers stay the digits they are.
+type template []part
+
+type part struct {
+	kind  partKind
+	text  []byte   // textPart
+	index int      // paramRef, stepRef: which
+	path  []string // stepRef: fields from there
+}
+
+type partKind uint8
+
+const (
+	textPart partKind = iota
+	paramRef
+	stepRef
+)
+
+// scope is what the names in a route's references stand for.
+type scope struct{ params, steps map[string]int }
+
+func (s scope) template(v manifest.Value) (template, error) {
+	var t template
+	if err := s.append(&t, v); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// write appends text to the last part.
+func (t *template) write(text []byte) {
+	if n := len(*t); n > 0 && (*t)[n-1].kind == textPart {
+		(*t)[n-1].text = append((*t)[n-1].text, text...)
+		return
+	}
+	*t = append(*t, part{text: bytes.Clone(text)})
+}
+
+func (s scope) append(t *template, v manifest.Value) error {
+	switch v.Kind {
+	case manifest.ValueLiteral:
+		if !jsontext.Value(v.Literal).IsValid() {
+			return fmt.Errorf("%s: %q is not JSON", v.Pos, v.Literal)
+		}
+		t.write(v.Literal)
+	case manifest.ValueObject:
+		seen := make(map[string]bool, len(v.Fields))
+		for i, f := range v.Fields {
+			name, err := jsontext.AppendQuote(nil, f.Name)
+			if err != nil || seen[f.Name] {
+				return fmt.Errorf("%s: field %q is there twice or not UTF-8", f.Value.Pos, f.Name)
+			}
+			seen[f.Name] = true
+			t.write([]byte{"{,"[min(i, 1)]})
+			t.write(append(name, ':'))
+			if err := s.append(t, f.Value); err != nil {
+				return err
+			}
+		}
+		if len(v.Fields) == 0 {
+			t.write([]byte{'{'})
+		}
+		t.write([]byte{'}'})
+	case manifest.ValueArray:
+		t.write([]byte{'['})
+		for i, item := range v.Items {
+			if i > 0 {
+				t.write([]byte{','})
+			}
+			if err := s.append(t, item); err != nil {
+				return err
+			}
+		}
+		t.write([]byte{']'})
+	case manifest.ValueRef:
+		return s.refer(t, v)
+	default:
+		return fmt.Errorf("%s: no value", v.Pos)
+	}
+	return nil
+}
+
+func (s scope) refer(t *template, v manifest.Value) error {
+	if v.Ref.Root == manifest.RootParams {
+		if len(v.Ref.Path) == 1 {
+			if i, ok := s.params[v.Ref.Path[0]]; ok {
+				*t = append(*t, part{kind: paramRef, index: i})
+				return nil
+			}
+		}
+		return fmt.Errorf("%s: %s is not a parameter", v.Pos, v.Ref)
+	}
+	i, ok := s.steps[v.Ref.Root]
+	if !ok {
+		return fmt.Errorf("%s: %s: no such step", v.Pos, v.Ref)
+	}
+	*t = append(*t, part{kind: stepRef, index: i, path: v.Ref.Path})
+	return nil
+}
+
+// values is what a template's references stand for in one run.
+type values struct {
+	params [][]byte // JSON texts; nil: missing
+	steps  [][]byte // valid JSON texts; nil: omitted
+}
+
+var null = []byte("null")
+
+// fill returns the template's text. What leads to nothing is null; whole is then false.
+// To refer to an omitted step as a whole is to refer to its null.
+func (t template) fill(v values) (text []byte, whole bool) {
+	whole = true
+	n := 0
+	for _, p := range t {
+		switch {
+		case p.kind == textPart:
+			n += len(p.text)
+		case p.kind == paramRef:
+			n += len(v.params[p.index])
+		case len(p.path) == 0:
+			n += len(v.steps[p.index])
+		}
+	}
+	const slack = 64 // bytes, for the selected fields
+	text = make([]byte, 0, n+slack)
+	var s selector
+	for _, p := range t {
+		var hole []byte
+		switch {
+		case p.kind == textPart:
+			hole = p.text
+		case p.kind == paramRef:
+			hole = v.params[p.index]
+			whole = whole && hole != nil
+		case len(p.path) == 0:
+			hole = v.steps[p.index]
+		default:
+			hole = s.find(v.steps[p.index], p.path)
+			whole = whole && hole != nil
+		}
+		if hole == nil {
+			hole = null
+		}
+		text = append(text, hole...)
+	}
+	return text, whole
+}
