@@ -1,0 +1,42 @@
+// Package capability owns the Gate: the one door through which every use of a power by
+// a guest goes. Each power is a package of its own below this folder.
+package capability
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Capability is one kind of power.
+type Capability interface {
+	// Name is the key in a manifest's grants and the Wasm import module after "pointsman:".
+	Name() string
+	// Ops are the names of all its operations, whoever may use them, sorted.
+	Ops() []string
+	// Recorded reports whether its uses are security relevant: written to the audit log
+	// and counted against the request's budget. One that is not limits itself.
+	Recorded() bool
+	// Bind returns the operations that scope allows; what it forbids is left out, so that
+	// a plugin that needs it does not link. Bind has no side effects.
+	Bind(scope Scope) (map[string]Op, error)
+}
+
+// Scope is what one plugin was granted of one capability.
+type Scope struct {
+	Plugin string
+	Grant  json.RawMessage // the grant as canonical JSON
+}
+
+// Op decodes a request and checks it against the scope. It has no side effects.
+// A refusal is a *broker.Error of kind Denied or Invalid whose Detail teaches the
+// integrator; it never repeats what a back end said.
+type Op func(request []byte) (Planned, error)
+
+// Planned is a request that was decoded and allowed: the very value that was checked is
+// the one that Do executes.
+type Planned struct {
+	// Resource names what is used, for the audit log: names and templates, never values.
+	Resource string
+	// Do has the effect and returns the operation's payload.
+	Do func(ctx context.Context) ([]byte, error)
+}

@@ -1,0 +1,196 @@
+package capability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"pointsman/host/audit"
+	"pointsman/host/broker"
+	"pointsman/host/grant"
+	"pointsman/host/sandbox"
+	"pointsman/pdk/wire"
+)
+
+// Recorder keeps the record of every use. *audit.Log is one.
+type Recorder interface {
+	Use(ctx context.Context, u audit.Use) error
+}
+
+// Gate lends capabilities to plugins and stands between them and every use.
+// Safe for concurrent use.
+type Gate struct {
+	Capabilities []Capability
+	Recorder     Recorder
+	// Fault is told what a plugin is not: an error that is ours, or the text of a back
+	// end's failure. Required; safe for concurrent use.
+	Fault func(call broker.Call, resource string, err error)
+}
+
+// Names are the capabilities that this gate can lend, in its order.
+func (g *Gate) Names() []string {
+	names := make([]string, len(g.Capabilities))
+	for i, c := range g.Capabilities {
+		names[i] = c.Name()
+	}
+	return names
+}
+
+// Lend returns the host functions that gr allows. What it does not allow is not there.
+func (g *Gate) Lend(gr grant.Grant) ([]sandbox.Import, error) {
+	var lent []sandbox.Import
+	for _, c := range g.Capabilities {
+		raw, ok := gr.Scope(c.Name())
+		if !ok {
+			continue
+		}
+		ops, err := c.Bind(Scope{Plugin: gr.Plugin(), Grant: raw})
+		if err != nil {
+			return nil, fmt.Errorf("grants.%s: %w", c.Name(), err)
+		}
+		for name, op := range ops {
+			lent = append(lent, sandbox.Import{Capability: c.Name(), Op: name, Do: g.door(c, name, op)})
+		}
+	}
+	return lent, nil
+}
+
+// Lendable lists every operation of every capability. Its functions refuse: it is for
+// telling what a module could be lent, not for lending.
+func (g *Gate) Lendable() []sandbox.Import {
+	refuse := func(context.Context, []byte) []byte {
+		return wire.Failed(wire.Error{Code: wire.Denied, Message: "nothing was granted"})
+	}
+	var all []sandbox.Import
+	for _, c := range g.Capabilities {
+		for _, op := range c.Ops() {
+			all = append(all, sandbox.Import{Capability: c.Name(), Op: op, Do: refuse})
+		}
+	}
+	return all
+}
+
+// door is the middleware around one operation: identity, budget, check, record, do.
+func (g *Gate) door(c Capability, name string, op Op) func(context.Context, []byte) []byte {
+	return func(ctx context.Context, request []byte) (reply []byte) {
+		call, _ := broker.CallFrom(ctx)
+		use := audit.Use{
+			Request: call.Request, Principal: call.Principal.ID, Release: call.Release, Route: call.Route,
+			Step: call.Step, Plugin: call.Plugin, Function: call.Function, Capability: c.Name(), Op: name,
+		}
+		defer func() {
+			if r := recover(); r != nil { // a bug of ours; the guest learns nothing of it
+				g.Fault(call, use.Resource, fmt.Errorf("%s.%s panicked: %v\n%s", c.Name(), name, r, debug.Stack()))
+				reply = wire.Failed(wire.Error{Code: wire.Permanent, Message: "internal error"})
+			}
+		}()
+		pass := g.pass
+		if !c.Recorded() {
+			pass = g.passUnrecorded
+		}
+		payload, err := pass(ctx, call, &use, op, request)
+		if err != nil {
+			g.report(call, use.Resource, err)
+			return wire.Failed(wireError(err))
+		}
+		return wire.Done(payload)
+	}
+}
+
+// pass takes one request through the gate. What cannot be recorded is not done.
+func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op, request []byte) ([]byte, error) {
+	if call.Principal.ID == "" {
+		return nil, g.refuse(ctx, use, errNobody())
+	}
+	if ok, first := call.Budget.Take(); !ok {
+		if first { // a storm of calls must not become a storm of records
+			return nil, g.refuse(ctx, use, errSpent())
+		}
+		return nil, errSpent()
+	}
+	planned, err := op(request)
+	use.Resource = planned.Resource
+	if err != nil {
+		return nil, g.refuse(ctx, use, err)
+	}
+	use.Decision = audit.Allowed
+	if err := g.Recorder.Use(ctx, *use); err != nil {
+		return nil, errUnrecorded(err)
+	}
+	return planned.Do(ctx)
+}
+
+// passUnrecorded is pass for a power that is not security relevant.
+func (g *Gate) passUnrecorded(ctx context.Context, call broker.Call, use *audit.Use, op Op, request []byte) ([]byte, error) {
+	if call.Principal.ID == "" {
+		return nil, errNobody()
+	}
+	planned, err := op(request)
+	if err != nil {
+		return nil, err
+	}
+	use.Resource = planned.Resource
+	return planned.Do(ctx)
+}
+
+// refuse records a refusal and returns it.
+func (g *Gate) refuse(ctx context.Context, use *audit.Use, refusal error) error {
+	use.Decision, use.Reason = audit.Denied, reason(refusal)
+	if err := g.Recorder.Use(ctx, *use); err != nil {
+		return errUnrecorded(err)
+	}
+	return refusal
+}
+
+func errNobody() error {
+	return &broker.Error{Kind: broker.Denied, Detail: "no principal stands behind this call"}
+}
+
+func errSpent() error {
+	return &broker.Error{Kind: broker.Denied, Detail: "the request has used up its budget of host calls"}
+}
+
+func errUnrecorded(err error) error {
+	return &broker.Error{Kind: broker.Unavailable, Detail: "the use could not be recorded", Err: err}
+}
+
+// report tells the operator what the plugin is not told. Refusals are in the audit log.
+func (g *Gate) report(call broker.Call, resource string, err error) {
+	switch broker.KindOf(err) {
+	case broker.Denied, broker.Invalid:
+	default:
+		g.Fault(call, resource, err)
+	}
+}
+
+func reason(err error) string {
+	if e, ok := errors.AsType[*broker.Error](err); ok && e.Detail != "" {
+		return e.Detail
+	}
+	return broker.KindOf(err).String()
+}
+
+// wireError is what a guest is told of err: a code and the Detail, never the cause.
+func wireError(err error) wire.Error {
+	e, ok := errors.AsType[*broker.Error](err)
+	if !ok {
+		return wire.Error{Code: wire.Permanent, Message: "internal error"}
+	}
+	code := wire.Permanent
+	switch e.Kind {
+	case broker.Denied:
+		code = wire.Denied
+	case broker.NotFound:
+		code = wire.NotFound
+	case broker.RateLimited:
+		code = wire.RateLimited
+	case broker.Unavailable, broker.Upstream, broker.UpstreamTimeout, broker.Canceled:
+		code = wire.Transient
+	}
+	message := e.Detail
+	if message == "" {
+		message = e.Kind.String()
+	}
+	return wire.Error{Code: code, Message: message}
+}

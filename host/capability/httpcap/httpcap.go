@@ -1,0 +1,178 @@
+// Package httpcap owns the power to reach back ends over HTTP: it decides whether a
+// plugin's request is within its grant, and has host/egress send it.
+package httpcap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"pointsman/host/broker"
+	"pointsman/host/capability"
+	"pointsman/host/egress"
+	"pointsman/pdk/wire"
+)
+
+// HTTP lends the operation "request", which takes a frame of wire.HTTPRequest and the body,
+// and answers a frame of wire.HTTPReply and the body. Every status that a back end may
+// answer is a reply, for the plugin to judge; see host/egress for what is not.
+type HTTP struct {
+	Backends map[string]*egress.Backend // by the admin's name
+}
+
+// Name is "http".
+func (*HTTP) Name() string { return "http" }
+
+// Ops is "request".
+func (*HTTP) Ops() []string { return []string{"request"} }
+
+// Bind compiles a grant, a list of {backend, as, allow, query, headers}. An empty one
+// lends nothing. It refuses a back end that there is not, a name given twice, and rules
+// and headers that can never be allowed.
+func (h *HTTP) Bind(scope capability.Scope) (map[string]capability.Op, error) {
+	grants, err := parseGrants(scope.Grant)
+	if err != nil {
+		return nil, err
+	}
+	if len(grants) == 0 {
+		return nil, nil
+	}
+	p := policy{}
+	for i, g := range grants {
+		entry, err := h.compile(g)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d: %w", i, err)
+		}
+		if _, taken := p[entry.as]; taken {
+			return nil, fmt.Errorf("entry %d: the plugin already knows a back end as %q", i, entry.as)
+		}
+		p[entry.as] = entry
+	}
+	return map[string]capability.Op{"request": p.plan}, nil
+}
+
+type grant struct {
+	Backend string   `json:"backend"`
+	As      string   `json:"as"`
+	Allow   []string `json:"allow"`
+	Query   []string `json:"query"`
+	Headers []string `json:"headers"`
+}
+
+func parseGrants(raw []byte) ([]grant, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var grants []grant
+	if err := capability.Decode(raw, &grants); err != nil {
+		return nil, err
+	}
+	return grants, nil
+}
+
+// policy is what a plugin may do, by its own names for the back ends. It is immutable.
+type policy map[string]*entry
+
+type entry struct {
+	as      string
+	backend *egress.Backend
+	rules   []egress.Rule
+	query   []string
+	headers []string // in lower case
+}
+
+func (h *HTTP) compile(g grant) (*entry, error) {
+	backend, ok := h.Backends[g.Backend]
+	if !ok || backend == nil {
+		return nil, fmt.Errorf("there is no backend %q", g.Backend)
+	}
+	e := &entry{as: g.As, backend: backend, query: g.Query}
+	if e.as == "" {
+		e.as = g.Backend
+	}
+	if len(g.Allow) == 0 {
+		return nil, errors.New("allow is empty; want rules such as GET /v2/contacts/{id}")
+	}
+	for _, text := range g.Allow {
+		rule, err := egress.ParseRule(text)
+		if err != nil {
+			return nil, err
+		}
+		e.rules = append(e.rules, rule)
+	}
+	if slices.Contains(g.Query, "") {
+		return nil, errors.New("query: a name is empty")
+	}
+	for _, name := range g.Headers {
+		if name == "" || egress.HostHeader(name) {
+			return nil, fmt.Errorf("headers: %q can only be set by the host", name)
+		}
+		e.headers = append(e.headers, strings.ToLower(name))
+	}
+	return e, nil
+}
+
+// plan decodes a request and checks it against the policy. What it returns holds copies
+// of everything, so what was checked is what is sent.
+func (p policy) plan(request []byte) (capability.Planned, error) {
+	head, body, err := wire.SplitFrame(request)
+	if err != nil {
+		return capability.Planned{}, &broker.Error{Kind: broker.Invalid, Detail: "the request is not a frame: four bytes of length, head, body"}
+	}
+	var asked wire.HTTPRequest
+	if err := capability.Decode(head, &asked); err != nil {
+		return capability.Planned{}, err
+	}
+	e, ok := p[asked.Backend]
+	if !ok {
+		return capability.Planned{}, denied("the plugin asked for a backend that it was not granted; granted: %s", p.names())
+	}
+	rule, err := e.check(asked)
+	if err != nil {
+		return capability.Planned{}, err
+	}
+	out := egress.Request{Method: asked.Method, Path: asked.Path, Query: asked.Query, Header: asked.Header, Body: slices.Clone(body)}
+	if err := e.backend.Check(out); err != nil {
+		return capability.Planned{}, err
+	}
+	return capability.Planned{
+		Resource: e.backend.Name() + " " + rule.String(),
+		Do:       func(ctx context.Context) ([]byte, error) { return send(ctx, e.backend, out) },
+	}, nil
+}
+
+// check returns the first rule that allows what was asked.
+func (e *entry) check(asked wire.HTTPRequest) (egress.Rule, error) {
+	if err := egress.CheckPath(asked.Path); err != nil {
+		return egress.Rule{}, denied("plugin asked backend %q: %v", e.as, err)
+	}
+	at := slices.IndexFunc(e.rules, func(r egress.Rule) bool { return r.Match(asked.Method, asked.Path) })
+	if at < 0 {
+		return egress.Rule{}, denied("plugin asked for %s on backend %q; granted: %s", e.shape(asked), e.as, e.granted())
+	}
+	for i, f := range asked.Query {
+		if !slices.Contains(e.query, f.Name) {
+			return egress.Rule{}, denied("query parameter %d of %v on backend %q is not granted; granted: %s", i+1, e.rules[at], e.as, list(e.query))
+		}
+	}
+	for i, f := range asked.Header {
+		if !slices.Contains(e.headers, strings.ToLower(f.Name)) {
+			return egress.Rule{}, denied("header %d of %v on backend %q is not granted; granted: %s", i+1, e.rules[at], e.as, list(e.headers))
+		}
+	}
+	return e.rules[at], nil
+}
+
+func send(ctx context.Context, b *egress.Backend, r egress.Request) ([]byte, error) {
+	a, err := b.Do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	frame, err := wire.Frame(wire.HTTPReply{Status: a.Status, Header: a.Header}, a.Body)
+	if err != nil {
+		return nil, &broker.Error{Kind: broker.Internal, Err: err}
+	}
+	return frame, nil
+}

@@ -1,0 +1,4 @@
+package httpcap
+
+// Recorded is true: every request leaves the house.
+func (*HTTP) Recorded() bool { return true }
