@@ -1,0 +1,177 @@
+// Package deploy owns the way from manifests to what runs: parse, approve, compile,
+// provision, record, swap, drain. There is no second way to change what runs.
+package deploy
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pointsman/host/audit"
+	"pointsman/host/broker"
+	"pointsman/host/capability"
+	"pointsman/host/consumer"
+	"pointsman/host/egress"
+	"pointsman/host/manifest"
+	"pointsman/host/sandbox"
+)
+
+// drainTime is how long an old release may finish its requests: the longest deadline that
+// a route may have (host/manifest) and as long again for those that had just begun.
+const drainTime = 60 * time.Second
+
+// Parts are what a Deployer builds releases from. All are required unless marked.
+type Parts struct {
+	Engine sandbox.Engine
+	// Credential returns a secret by name; it is asked at every use, so that a rotated
+	// value is taken up at once, and once at deployment, so that a missing one is found.
+	Credential func(name string) (egress.Credential, error)
+	Keys       *consumer.Keys
+	Audit      *audit.Log
+	// Gate lends the powers that plugins of a release with these back ends can have.
+	Gate func(backends map[string]*egress.Backend) *capability.Gate
+	Log  *slog.Logger
+}
+
+// Source is where a release comes from.
+type Source struct {
+	Manifests fs.FS // *.yaml at any depth, and the files that they name, such as CA bundles
+	Modules   fs.FS // what spec.module.path of a plugin is looked up in
+}
+
+// Deployer holds the live release and replaces it. Safe for concurrent use.
+type Deployer struct {
+	parts Parts
+	live  atomic.Pointer[Release]
+
+	applying sync.Mutex // one deployment at a time
+	number   uint64     // guarded by applying
+	drains   sync.WaitGroup
+}
+
+// New returns a Deployer without a release: every request is answered Unavailable.
+func New(parts Parts) *Deployer { return &Deployer{parts: parts} }
+
+// Check builds the release that src describes, as Apply would, and throws it away. It
+// returns every fault found, as manifest.Faults where they have a place.
+func (d *Deployer) Check(ctx context.Context, src Source) error {
+	r, err := d.build(ctx, src, 0)
+	if err != nil {
+		return err
+	}
+	return r.close(ctx)
+}
+
+// Apply makes src the live release. When it returns an error, what ran before runs on.
+func (d *Deployer) Apply(ctx context.Context, by broker.Principal, src Source) error {
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	next, err := d.build(ctx, src, d.number+1)
+	if err != nil {
+		return err
+	}
+	if err := d.record(ctx, by, next); err != nil {
+		return errors.Join(fmt.Errorf("record the deployment: %w", err), next.close(ctx))
+	}
+	d.number = next.number
+	old := d.live.Swap(next)
+	d.parts.Log.Info("release is live", "release", next.number, "digest", next.digest,
+		"plugins", len(next.plugins), "routes", next.routes.count)
+	d.drain(old)
+	return nil
+}
+
+// record writes down who deploys what, before it has an effect: every plugin whose module
+// or grant is not that of the live release, then the release.
+func (d *Deployer) record(ctx context.Context, by broker.Principal, next *Release) error {
+	live := map[string]*plugin{}
+	if old := d.live.Load(); old != nil {
+		live = old.plugins
+	}
+	for _, name := range slices.Sorted(maps.Keys(next.plugins)) {
+		p := next.plugins[name]
+		if was, ok := live[name]; ok && was.digest == p.digest && was.grant.Digest() == p.grant.Digest() {
+			continue
+		}
+		if err := d.parts.Audit.Control(ctx, audit.Control{
+			Actor: string(by.ID), Action: "approve", Object: "plugin " + name,
+			Detail: map[string]string{"module": p.digest, "grant": p.grant.Digest(), "capabilities": strings.Join(p.grant.Capabilities(), " ")},
+		}); err != nil {
+			return err
+		}
+	}
+	return d.parts.Audit.Control(ctx, audit.Control{
+		Actor: string(by.ID), Action: "apply", Object: "release " + strconv.FormatUint(next.number, 10),
+		Detail: map[string]string{"manifests": next.digest, "plugins": strconv.Itoa(len(next.plugins))},
+	})
+}
+
+// Acquire pins the live release until the returned function is called; it must be called
+// once. Without a release it returns nil and a function that does nothing.
+func (d *Deployer) Acquire() (*Release, func()) {
+	for {
+		r := d.live.Load()
+		if r == nil {
+			return nil, func() {}
+		}
+		if r.enter() {
+			return r, r.leave
+		}
+		// r was swapped out between the load and here; the next one is there already.
+	}
+}
+
+// drain closes old when its last request has ended.
+func (d *Deployer) drain(old *Release) {
+	if old == nil {
+		return
+	}
+	d.drains.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		defer cancel()
+		if err := old.close(ctx); err != nil {
+			d.parts.Log.Error("release did not drain", "release", old.number, "err", err)
+			return
+		}
+		d.parts.Log.Info("release drained", "release", old.number)
+	})
+}
+
+// Close takes the live release away and waits until it and its predecessors have drained,
+// or ctx ends.
+func (d *Deployer) Close(ctx context.Context) error {
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	var err error
+	if old := d.live.Swap(nil); old != nil {
+		err = old.close(ctx)
+	}
+	d.drains.Wait()
+	return err
+}
+
+// caPool reads the CA bundle of a back end.
+func caPool(manifests fs.FS, tls *manifest.TLS) (*x509.CertPool, error) {
+	if tls == nil || tls.CA == "" {
+		return nil, nil // the system's
+	}
+	pem, err := fs.ReadFile(manifests, tls.CA)
+	if err != nil {
+		return nil, fmt.Errorf("tls.ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("tls.ca: %s holds no PEM certificate", tls.CA)
+	}
+	return pool, nil
+}

@@ -1,0 +1,247 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"pointsman/host/grant"
+	"pointsman/host/manifest"
+	"pointsman/host/wasm"
+	"pointsman/pdk/wire"
+)
+
+// Codes of the faults that only a deployment can find; host/manifest has the others.
+const (
+	CodeModule   = "PM4001" // the module cannot be read, is not the pinned one or breaks a limit
+	CodeGrant    = "PM4002" // the grants do not fit what the module imports or its author wants
+	CodeFunction = "PM4003" // a step calls a function that the plugin does not have
+	CodeSecret   = "PM4004" // a back end's secret is not there
+	CodeBackend  = "PM4005" // a back end cannot be reached as the manifest says
+	CodeCompile  = "PM4006" // the engine refuses the module
+)
+
+// draft is a release that is valid but not provisioned: nothing of it runs or is open.
+type draft struct {
+	set     *manifest.Set
+	plugins map[string]*draftPlugin
+}
+
+type draftPlugin struct {
+	manifest *manifest.Plugin
+	module   []byte
+	info     *wasm.Info
+	about    *manifest.About // nil when the module carries none
+	grant    grant.Grant
+}
+
+// Summary counts what a valid folder holds.
+type Summary struct {
+	Backends  int    `json:"backends"`
+	Plugins   int    `json:"plugins"`
+	Routes    int    `json:"routes"`
+	Consumers int    `json:"consumers"`
+	Digest    string `json:"digest"` // of the manifests, SHA-256
+}
+
+// Validate checks src as far as that needs neither secrets nor network nor an engine.
+// offered are the capabilities of the host. The error is manifest.Faults, all of them.
+func Validate(src Source, offered []string) (Summary, error) {
+	d, faults := newDraft(src, offered)
+	if err := faults.Err(); err != nil {
+		return Summary{}, err
+	}
+	return Summary{
+		Backends: len(d.set.Backends), Plugins: len(d.set.Plugins), Routes: len(d.set.Routes),
+		Consumers: len(d.set.Consumers), Digest: d.set.Digest(),
+	}, nil
+}
+
+// newDraft parses the manifests, reads and checks the modules, and approves their grants.
+func newDraft(src Source, offered []string) (*draft, manifest.Faults) {
+	set, faults := manifest.Load(src.Manifests)
+	if faults.HasErrors() {
+		return nil, faults
+	}
+	d := &draft{set: set, plugins: map[string]*draftPlugin{}}
+	for _, b := range set.Backends {
+		if _, err := caPool(src.Manifests, b.HTTP.TLS); err != nil {
+			faults = append(faults, fault(b.Pos, CodeBackend, "spec.http.tls.ca", "backend %s: %v", b.Name, err))
+		}
+	}
+	for _, m := range set.Plugins {
+		p, fs := newDraftPlugin(src.Modules, m, offered)
+		faults = append(faults, fs...)
+		d.plugins[m.Name] = p
+	}
+	for _, r := range set.Routes {
+		for _, s := range r.Steps {
+			faults = append(faults, d.plugins[s.Plugin].lacks(s)...)
+		}
+	}
+	if faults.HasErrors() {
+		return nil, faults
+	}
+	return d, faults
+}
+
+func newDraftPlugin(modules fs.FS, m *manifest.Plugin, offered []string) (*draftPlugin, manifest.Faults) {
+	p := &draftPlugin{manifest: m}
+	module, err := readModule(modules, m.Module.Path)
+	if err != nil {
+		return p, manifest.Faults{fault(m.Pos, CodeModule, "spec.module.path", "plugin %s: %v", m.Name, err)}
+	}
+	p.module = module
+	if got := digest(module); m.Module.SHA256 != "" && got != m.Module.SHA256 {
+		return p, manifest.Faults{fault(m.Pos, CodeModule, "spec.module.sha256",
+			"plugin %s: %s has the digest %s, not the pinned %s", m.Name, m.Module.Path, got, m.Module.SHA256)}
+	}
+	p.info, err = wasm.Inspect(module)
+	if err != nil {
+		return p, manifest.Faults{fault(m.Pos, CodeModule, "spec.module", "plugin %s: %s: %v", m.Name, m.Module.Path, err)}
+	}
+	p.about, err = aboutOf(m.Module.Path, p.info)
+	if err != nil {
+		return p, manifest.Faults{fault(m.Pos, CodeModule, "spec.module", "plugin %s: its plugin.yaml: %v", m.Name, err)}
+	}
+	p.grant, err = grant.Approve(grant.Ask{
+		Plugin: m.Name, Imports: importsOf(p.info), Wants: wantsOf(p.about), Grants: m.Grants, Offered: offered,
+	})
+	return p, grantFaults(m, err)
+}
+
+// lacks says when p has no function for s. A plugin that could not be read lacks nothing:
+// its own fault was reported.
+func (p *draftPlugin) lacks(s manifest.Step) manifest.Faults {
+	if p.info == nil {
+		return nil
+	}
+	if p.about != nil {
+		if _, ok := p.about.Functions[s.Function]; ok && p.exports(s.Function) {
+			return nil
+		}
+	} else if p.exports(s.Function) {
+		return nil
+	}
+	return manifest.Faults{fault(s.Pos, CodeFunction, "call", "step %s: plugin %s has no function %q; it has %s",
+		s.Name, s.Plugin, s.Function, list(p.functions()))}
+}
+
+func (p *draftPlugin) exports(function string) bool {
+	return slices.ContainsFunc(p.info.Exports, func(e wasm.Export) bool { return e.Name == function && callable(e) })
+}
+
+func (p *draftPlugin) functions() []string {
+	var names []string
+	for _, e := range p.info.Exports {
+		if !callable(e) {
+			continue
+		}
+		if p.about != nil {
+			if _, ok := p.about.Functions[e.Name]; !ok {
+				continue
+			}
+		}
+		names = append(names, e.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// callable reports whether e can be a plugin's function: Extism's are () -> i32, some
+// PDKs leave the result out.
+func callable(e wasm.Export) bool {
+	if e.Kind != wasm.FuncExport || len(e.Type.Params) > 0 || len(e.Type.Results) > 1 {
+		return false
+	}
+	if e.Name == "_initialize" || e.Name == "_start" || e.Name == "__wasm_call_ctors" {
+		return false
+	}
+	return len(e.Type.Results) == 0 || e.Type.Results[0] == wasm.I32
+}
+
+func aboutOf(file string, info *wasm.Info) (*manifest.About, error) {
+	text, ok := info.Custom[wire.PluginSection]
+	if !ok {
+		return nil, nil
+	}
+	about, faults := manifest.ParseAbout(file, text)
+	return about, faults.Err()
+}
+
+func wantsOf(a *manifest.About) grant.Wants {
+	if a == nil {
+		return grant.Wants{}
+	}
+	w := grant.Wants{Declared: true, Log: a.Wants.Log != nil}
+	for _, h := range a.Wants.HTTP {
+		w.HTTP = append(w.HTTP, grant.HTTP{Backend: h.Backend, Allow: h.Allow, Query: h.Query, Headers: h.Headers})
+	}
+	return w
+}
+
+func importsOf(info *wasm.Info) []grant.Import {
+	imports := make([]grant.Import, len(info.Imports))
+	for i, imp := range info.Imports {
+		imports[i] = grant.Import{Module: imp.Module, Name: imp.Name}
+	}
+	return imports
+}
+
+func grantFaults(m *manifest.Plugin, err error) manifest.Faults {
+	if err == nil {
+		return nil
+	}
+	errs := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		errs = joined.Unwrap()
+	}
+	var faults manifest.Faults
+	for _, e := range errs {
+		faults = append(faults, fault(m.Pos, CodeGrant, "spec.grants", "plugin %s: %v", m.Name, e))
+	}
+	return faults
+}
+
+func fault(pos manifest.Pos, code, path, format string, args ...any) manifest.Fault {
+	return manifest.Fault{
+		Severity: manifest.SeverityError, Code: code, Message: fmt.Sprintf(format, args...),
+		File: pos.File, Line: pos.Line, Column: pos.Column, Path: path,
+	}
+}
+
+func digest(module []byte) string {
+	sum := sha256.Sum256(module)
+	return hex.EncodeToString(sum[:])
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	s := names[0]
+	for _, n := range names[1:] {
+		s += ", " + n
+	}
+	return s
+}
+
+// maxModule is the size of a module that is read at all. SECURITY-RULES: 16 MiB.
+const maxModule = 16 << 20
+
+func readModule(modules fs.FS, path string) ([]byte, error) {
+	info, err := fs.Stat(modules, path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no module %s in the modules folder", path)
+		}
+		return nil, err
+	}
+	if info.Size() > maxModule {
+		return nil, fmt.Errorf("module %s is larger than %d MiB", path, maxModule>>20)
+	}
+	return fs.ReadFile(modules, path)
+}

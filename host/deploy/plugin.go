@@ -1,0 +1,83 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"pointsman/host/broker"
+	"pointsman/host/grant"
+	"pointsman/host/pipeline"
+	"pointsman/host/sandbox"
+	"pointsman/pdk/wire"
+)
+
+// slotsPerPlugin bounds the sandboxes of one plugin that run at the same time, so that a
+// runaway plugin cannot take the memory of all: 32 times the default limit is 2 GiB.
+const slotsPerPlugin = 32
+
+// plugin is one compiled module with its grant.
+type plugin struct {
+	name   string
+	digest string // SHA-256 of the module as delivered, hex
+	grant  grant.Grant
+	module sandbox.Module
+	slots  chan struct{}
+}
+
+// runner calls plugins for one request.
+type runner struct {
+	release *Release
+	call    broker.Call
+}
+
+// Run calls one function of a plugin in a pristine sandbox. Errors are *broker.Error.
+func (r runner) Run(ctx context.Context, step pipeline.StepCall, input []byte) ([]byte, error) {
+	p := r.release.plugins[step.Plugin]
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return nil, &broker.Error{Kind: broker.Unavailable, Detail: "no sandbox became free in time", Err: ctx.Err()}
+	}
+	call := r.call
+	call.Step, call.Plugin, call.Function = step.Step, step.Plugin, step.Function
+	out, err := p.module.Call(broker.WithCall(ctx, call), step.Function, input)
+	if err != nil {
+		return nil, classify(err)
+	}
+	return out, nil
+}
+
+// classify says what a failed sandbox call means for the request. A guest's own words
+// decide only the kind; they are never shown to a consumer.
+func classify(err error) error {
+	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
+		switch fault.Kind {
+		case sandbox.Timeout:
+			return &broker.Error{Kind: broker.UpstreamTimeout, Err: err}
+		case sandbox.Stopped:
+			return &broker.Error{Kind: broker.Canceled, Err: err}
+		}
+		return &broker.Error{Kind: broker.Upstream, Err: err}
+	}
+	guest, ok := errors.AsType[*sandbox.GuestError](err)
+	if !ok {
+		return &broker.Error{Kind: broker.Internal, Err: err}
+	}
+	var said wire.Error
+	if json.Unmarshal([]byte(guest.Text), &said) != nil || !said.Code.Valid() {
+		return &broker.Error{Kind: broker.Upstream, Err: err} // a plugin that does not speak our words
+	}
+	kind := broker.Upstream
+	switch said.Code {
+	case wire.NotFound:
+		kind = broker.NotFound
+	case wire.Denied:
+		kind = broker.Denied
+	case wire.RateLimited:
+		kind = broker.Unavailable
+	}
+	return &broker.Error{Kind: kind, Err: err, After: time.Duration(said.AfterMS) * time.Millisecond}
+}

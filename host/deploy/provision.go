@@ -1,0 +1,173 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"pointsman/host/broker"
+	"pointsman/host/capability"
+	"pointsman/host/consumer"
+	"pointsman/host/egress"
+	"pointsman/host/manifest"
+	"pointsman/host/pipeline"
+	"pointsman/host/sandbox"
+)
+
+// build makes a release out of src: valid, with its back ends open, its modules compiled
+// and its routes planned. What fails half-way is closed again.
+func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Release, error) {
+	draft, faults := newDraft(src, d.parts.Gate(nil).Names())
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	for _, f := range faults {
+		d.parts.Log.Warn("manifest", "fault", f.Error())
+	}
+	r := &Release{
+		number: number, digest: draft.set.Digest(), keys: d.parts.Keys,
+		plugins: map[string]*plugin{}, backends: map[string]*egress.Backend{},
+		rates: map[broker.PrincipalID]consumer.Rate{}, idle: make(chan struct{}),
+	}
+	r.refs.Store(1)
+	var live *consumer.Directory
+	if old := d.live.Load(); old != nil {
+		live = old.directory
+	}
+	r.directory = consumer.NewDirectory(definitions(draft.set.Consumers), live)
+	for _, c := range draft.set.Consumers {
+		r.rates[broker.PrincipalID(c.Name)] = rateOf(c.Rate)
+	}
+	faults = append(d.openBackends(r, src, draft), d.compile(ctx, r, draft)...)
+	if err := faults.Err(); err != nil {
+		return nil, errors.Join(err, r.close(ctx))
+	}
+	for _, m := range draft.set.Routes {
+		route, err := newRoute(r, m)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("route %s: %w", m.Name, err), r.close(ctx))
+		}
+		r.routes.add(route)
+	}
+	return r, nil
+}
+
+func (d *Deployer) openBackends(r *Release, src Source, draft *draft) manifest.Faults {
+	var faults manifest.Faults
+	for _, m := range draft.set.Backends {
+		config := egress.Config{
+			Name: m.Name, URL: m.HTTP.URL, Private: m.HTTP.Private, Insecure: m.HTTP.Insecure,
+			Time: m.HTTP.Limits.Time, Bytes: m.HTTP.Limits.Bytes, Concurrent: m.HTTP.Limits.Concurrent,
+		}
+		var err error
+		if config.RootCAs, err = caPool(src.Manifests, m.HTTP.TLS); err != nil {
+			faults = append(faults, fault(m.Pos, CodeBackend, "spec.http.tls.ca", "backend %s: %v", m.Name, err))
+			continue
+		}
+		if auth := m.HTTP.Auth; auth != nil {
+			if _, err := d.parts.Credential(auth.Secret); err != nil {
+				faults = append(faults, fault(m.Pos, CodeSecret, "spec.http.auth.secret",
+					"backend %s: secret %s: %v; seal it with: pointsman secret set %s", m.Name, auth.Secret, err, auth.Secret))
+				continue
+			}
+			config.Auth = &egress.Auth{
+				As: auth.As, Name: auth.Name,
+				Credential: func() (egress.Credential, error) { return d.parts.Credential(auth.Secret) },
+			}
+		}
+		backend, err := egress.New(config)
+		if err != nil {
+			faults = append(faults, fault(m.Pos, CodeBackend, "spec.http", "backend %s: %v", m.Name, err))
+			continue
+		}
+		r.backends[m.Name] = backend
+	}
+	return faults
+}
+
+// compile compiles the plugins, as many at once as there are processors.
+func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manifest.Faults {
+	var (
+		gate   = d.parts.Gate(r.backends)
+		slots  = make(chan struct{}, runtime.GOMAXPROCS(0))
+		group  sync.WaitGroup
+		mu     sync.Mutex
+		faults manifest.Faults // guarded by mu, as is r.plugins
+	)
+	for name, dp := range draft.plugins {
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			p, err := d.compileOne(ctx, gate, name, dp)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				faults = append(faults, compileFaults(dp.manifest, err)...)
+				return
+			}
+			r.plugins[name] = p
+		})
+	}
+	group.Wait()
+	return faults
+}
+
+func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name string, dp *draftPlugin) (*plugin, error) {
+	imports, err := gate.Lend(dp.grant)
+	if err != nil {
+		return nil, err
+	}
+	module, err := d.parts.Engine.Compile(ctx, dp.module, imports, sandbox.Limits{
+		Memory: dp.manifest.Limits.Memory, Time: dp.manifest.Limits.Time,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &plugin{
+		name: name, digest: digest(dp.module), grant: dp.grant, module: module,
+		slots: make(chan struct{}, slotsPerPlugin),
+	}, nil
+}
+
+func compileFaults(m *manifest.Plugin, err error) manifest.Faults {
+	errs := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		errs = joined.Unwrap()
+	}
+	var faults manifest.Faults
+	for _, e := range errs {
+		faults = append(faults, fault(m.Pos, CodeCompile, "spec.module", "plugin %s: %v", m.Name, e))
+	}
+	return faults
+}
+
+func newRoute(r *Release, m *manifest.Route) (*Route, error) {
+	plan, err := pipeline.Compile(m)
+	if err != nil {
+		return nil, err
+	}
+	return &Route{
+		release: r, name: m.Name, method: m.Method, template: m.Path, scopes: m.Scopes,
+		deadline: m.Deadline, params: newParams(m.Params), plan: plan,
+	}, nil
+}
+
+func definitions(consumers []*manifest.Consumer) []consumer.Definition {
+	list := make([]consumer.Definition, len(consumers))
+	for i, c := range consumers {
+		list[i] = consumer.Definition{
+			ID: broker.PrincipalID(c.Name), Sector: broker.Sector(c.Sector), Scopes: c.Scopes,
+			APIKey: c.APIKey, Rate: rateOf(c.Rate),
+		}
+	}
+	return list
+}
+
+func rateOf(r *manifest.Rate) consumer.Rate {
+	if r == nil {
+		return consumer.Rate{}
+	}
+	return consumer.Rate{Count: r.Count, Per: r.Per}
+}

@@ -1,0 +1,112 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"pointsman/host/broker"
+	"pointsman/host/consumer"
+	"pointsman/host/egress"
+)
+
+// Release is one complete, validated, immutable set of manifests, provisioned. Its methods
+// may be called concurrently between Acquire and the function that Acquire returned.
+type Release struct {
+	number    uint64
+	digest    string
+	plugins   map[string]*plugin
+	backends  map[string]*egress.Backend
+	routes    router
+	directory *consumer.Directory
+	rates     map[broker.PrincipalID]consumer.Rate
+	keys      *consumer.Keys
+
+	refs atomic.Int64  // requests inside, and 1 for being live
+	idle chan struct{} // closed when refs has come to 0
+}
+
+// Number counts deployments since the start of this process, from 1.
+func (r *Release) Number() uint64 { return r.number }
+
+// Authenticate returns who presented a credential, or the one error for all who did not.
+func (r *Release) Authenticate(presented string) (broker.Principal, error) {
+	return r.keys.Authenticate(r.directory, presented)
+}
+
+// Allow counts one request of p against its rate. When it is spent, after is how long
+// until the next is allowed.
+func (r *Release) Allow(p broker.Principal) (ok bool, after time.Duration) {
+	return r.directory.Allow(p.ID, time.Now())
+}
+
+// Quota is p's rate: requests per window. Zero when its manifest declares none.
+func (r *Release) Quota(p broker.Principal) (requests int, window time.Duration) {
+	rate := r.rates[p.ID]
+	return rate.Count, rate.Per
+}
+
+// Match is a route that fits a path.
+type Match struct {
+	Route  *Route
+	Params map[string]string // of the path, decoded once
+}
+
+// Match returns the routes that path fits, one for each method, whoever may use them.
+// path is escaped, as it was sent, and has passed the path policy.
+func (r *Release) Match(path string) []Match {
+	routes, values := r.routes.match(path)
+	matches := make([]Match, 0, len(routes))
+	for _, l := range routes {
+		params := make(map[string]string, len(l.params))
+		for i, name := range l.params {
+			params[name] = values[i]
+		}
+		matches = append(matches, Match{l.route, params})
+	}
+	return matches
+}
+
+func (r *Release) enter() bool {
+	for {
+		n := r.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if r.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (r *Release) leave() {
+	if r.refs.Add(-1) == 0 {
+		close(r.idle)
+	}
+}
+
+// close ends the release: it waits for the requests inside until ctx ends, then frees
+// plugins and connections. To be called once.
+func (r *Release) close(ctx context.Context) error {
+	r.leave()
+	var errs []error
+	select {
+	case <-r.idle:
+	case <-ctx.Done():
+		errs = append(errs, fmt.Errorf("%d requests are still running", r.refs.Load()))
+	}
+	for _, p := range r.plugins {
+		if p.module == nil {
+			continue
+		}
+		if err := p.module.Close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("close plugin %s: %w", p.name, err))
+		}
+	}
+	for _, b := range r.backends {
+		b.Close()
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,123 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"pointsman/host/broker"
+	"pointsman/host/manifest"
+	"pointsman/host/pipeline"
+)
+
+// callBudget is how many recorded uses of powers one request may make, over all its steps.
+// SECURITY.md: 32 calls of back ends for each request.
+const callBudget = 32
+
+// Route is one method and path that consumers may call. Immutable.
+type Route struct {
+	release  *Release
+	name     string
+	method   string
+	template string
+	scopes   []string
+	deadline time.Duration
+	params   map[string]param
+	plan     *pipeline.Plan
+}
+
+type param struct {
+	inPath   bool
+	pattern  *regexp.Regexp // anchored; nil allows any text
+	text     string         // the pattern as it was written
+	max      int            // characters
+	required bool
+	fallback *string
+}
+
+// Name is the route's name in the manifests.
+func (r *Route) Name() string { return r.name }
+
+// Method is the route's HTTP method.
+func (r *Route) Method() string { return r.method }
+
+// Permits reports whether p may use the route.
+func (r *Route) Permits(p broker.Principal) bool { return p.Scopes.HasAll(r.scopes) }
+
+// Template is the path with its parameters in braces, e.g. /v1/customers/{customer}.
+func (r *Route) Template() string { return r.template }
+
+// Deadline is the longest that Serve takes.
+func (r *Route) Deadline() time.Duration { return r.deadline }
+
+// Bind checks the parameters of a request against their declarations. What the route does
+// not declare is refused. The error is a *broker.Error of kind Invalid that names the
+// parameter, or NotFound when a path parameter cannot name anything.
+func (r *Route) Bind(path map[string]string, query url.Values) (map[string]string, error) {
+	bound := make(map[string]string, len(r.params))
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		p, ok := r.params[name]
+		switch {
+		case !ok || p.inPath:
+			return nil, invalid("query parameter %q is not declared by this route", name)
+		case len(query[name]) > 1:
+			return nil, invalid("query parameter %q is given %d times; once is allowed", name, len(query[name]))
+		}
+		bound[name] = query[name][0]
+	}
+	for name, value := range path {
+		bound[name] = value
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.params)) {
+		p := r.params[name]
+		value, given := bound[name]
+		if !given {
+			if p.fallback != nil {
+				bound[name] = *p.fallback
+			} else if p.required {
+				return nil, invalid("query parameter %q is required", name)
+			}
+			continue
+		}
+		if utf8.RuneCountInString(value) > p.max {
+			return nil, invalid("parameter %q is longer than %d characters", name, p.max)
+		}
+		if !utf8.ValidString(value) {
+			return nil, invalid("parameter %q is not valid UTF-8", name)
+		}
+		if p.pattern != nil && !p.pattern.MatchString(value) {
+			return nil, invalid("parameter %q does not match %s", name, p.text)
+		}
+	}
+	return bound, nil
+}
+
+// Serve runs the route's steps. call names the request and its principal.
+func (r *Route) Serve(ctx context.Context, call broker.Call, params map[string]string) (pipeline.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.deadline)
+	defer cancel()
+	call.Release = r.release.number
+	call.Route = r.name
+	call.Budget = broker.NewBudget(callBudget)
+	return r.plan.Run(ctx, runner{r.release, call}, params)
+}
+
+func newParams(declared map[string]manifest.Param) map[string]param {
+	params := make(map[string]param, len(declared))
+	for name, m := range declared {
+		params[name] = param{
+			inPath: m.In == manifest.InPath, pattern: m.Regexp(), text: m.Pattern,
+			max: m.MaxLength, required: m.Required, fallback: m.Default,
+		}
+	}
+	return params
+}
+
+func invalid(format string, args ...any) error {
+	return &broker.Error{Kind: broker.Invalid, Detail: fmt.Sprintf(format, args...)}
+}
