@@ -1,0 +1,17 @@
+package pdk
+
+import "unsafe"
+
+//go:wasmimport pointsman:log write
+func logWriteImport(pointer, length uint64) int64
+
+// logWrite leaves the reply unread: it says nothing that a plugin could act on.
+func (*Host) logWrite(record []byte) {
+	logSend(uintptr(unsafe.Pointer(unsafe.SliceData(record))), uint64(len(record)))
+}
+
+// logSend exists for its directive; see readInto.
+//
+//go:uintptrescapes
+//go:noinline
+func logSend(pointer uintptr, length uint64) int64 { return logWriteImport(uint64(pointer), length) }
