@@ -1,0 +1,158 @@
+// Package host owns the wiring: this file names every part of the broker and hands each
+// what it needs.
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"pointsman/host/audit"
+	"pointsman/host/broker"
+	"pointsman/host/capability"
+	"pointsman/host/capability/httpcap"
+	"pointsman/host/capability/logcap"
+	"pointsman/host/consumer"
+	"pointsman/host/deploy"
+	"pointsman/host/egress"
+	"pointsman/host/rest"
+	"pointsman/host/sandbox"
+	"pointsman/host/secret"
+)
+
+// Config says where the broker's state is and how it is reached.
+type Config struct {
+	// Data is the folder of everything that the broker keeps: sealed secrets, hashes of
+	// consumer keys, the audit log, compiled modules. It is made if it is not there.
+	Data string
+	// Keyring is the file of the master keys; empty means DATA/keyring.json. Keep it on
+	// another disk than Data's backups.
+	Keyring string
+	// TLS of the consumer listener. Either it or Plain must be set.
+	TLS *tls.Config
+	// Plain means HTTP without TLS, for a gateway on the same machine that speaks it.
+	Plain bool
+	Log *slog.Logger
+}
+
+// KeyringPath is the file of the master keys.
+func (c Config) KeyringPath() string {
+	if c.Keyring != "" {
+		return c.Keyring
+	}
+	return filepath.Join(c.Data, "keyring.json")
+}
+
+// Host is a broker: every part, wired. Safe for concurrent use.
+type Host struct {
+	log      *slog.Logger
+	audit    *audit.Log
+	deployer *deploy.Deployer
+	server   *rest.Server
+}
+
+// New wires a broker on the state in c.Data, which must hold a keyring. It serves nothing
+// before Apply and Serve.
+func New(c Config) (*Host, error) {
+	keyring, err := secret.OpenKeyring(c.KeyringPath(), false)
+	if err != nil {
+		return nil, fmt.Errorf("open the keyring: %w", err)
+	}
+	secrets, err := secret.OpenStore(c.Data, keyring)
+	if err != nil {
+		return nil, fmt.Errorf("open the secrets: %w", err)
+	}
+	keys, err := consumer.OpenKeys(c.Data, keyring.MAC)
+	if err != nil {
+		return nil, fmt.Errorf("open the consumers' keys: %w", err)
+	}
+	engine, err := sandbox.NewExtism(sandbox.ExtismOptions{
+		Logger:   guestLog{c.Log},
+		CacheDir: filepath.Join(c.Data, "compiled"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the sandbox engine: %w", err)
+	}
+	record, err := audit.Open(c.Data, audit.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	h := &Host{log: c.Log, audit: record}
+	h.deployer = deploy.New(deploy.Parts{
+		Engine: engine,
+		Credential: func(name string) (egress.Credential, error) {
+			value, err := secrets.Get(name)
+			if err != nil {
+				return nil, err // not a nil Value inside a Credential that is not nil
+			}
+			return value, nil
+		},
+		Keys:  keys,
+		Audit: record,
+		Gate: func(backends map[string]*egress.Backend) *capability.Gate {
+			return &capability.Gate{Capabilities: Capabilities(c.Log, backends), Recorder: record, Fault: h.fault}
+		},
+		Log: c.Log,
+	})
+	h.server, err = rest.New(rest.Options{
+		Broker: front{h.deployer}, Recorder: record, TLS: c.TLS, Plain: c.Plain, Log: c.Log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, record.Close())
+	}
+	return h, nil
+}
+
+// Capabilities is every power that a plugin can be lent, in the order of the manual.
+func Capabilities(log *slog.Logger, backends map[string]*egress.Backend) []capability.Capability {
+	return []capability.Capability{
+		&httpcap.HTTP{Backends: backends},
+		&logcap.Log{Sink: guestLog{log}},
+	}
+}
+
+// Offered are the names of those powers.
+func Offered() []string {
+	gate := capability.Gate{Capabilities: Capabilities(nil, nil)}
+	return gate.Names()
+}
+
+// Lendable is every host function that a plugin could be lent, for looking at modules; a
+// call of one is refused.
+func Lendable() []sandbox.Import {
+	gate := capability.Gate{Capabilities: Capabilities(nil, nil)}
+	return gate.Lendable()
+}
+
+// Apply makes src the live release; see deploy.Deployer.
+func (h *Host) Apply(ctx context.Context, by broker.Principal, src deploy.Source) error {
+	return h.deployer.Apply(ctx, by, src)
+}
+
+// Serve answers consumers on l until Close.
+func (h *Host) Serve(l net.Listener) error { return h.server.Serve(l) }
+
+// Close stops accepting, lets running requests end until ctx does, and frees everything.
+func (h *Host) Close(ctx context.Context) error {
+	return errors.Join(h.server.Shutdown(ctx), h.deployer.Close(ctx), h.audit.Close())
+}
+
+// fault logs what a plugin is not told.
+func (h *Host) fault(call broker.Call, resource string, err error) {
+	h.log.Warn("use of a power failed", "call", call.Request, "route", call.Route,
+		"plugin", call.Plugin, "resource", resource, "err", err)
+}
+
+// stopTime is how long a broker that was told to stop lets requests finish.
+// SECURITY-RULES: bounded by 15 s.
+const stopTime = 15 * time.Second
+
+// StopContext bounds Close as an operator expects it.
+func StopContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), stopTime)
+}
