@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+type demoConfig struct {
+	dir                string
+	manifests, modules string
+	listen             string
+	once               bool
+}
+
+// The request that the demo shows: a customer whom all three systems know, not all alike.
+const (
+	demoPath     = "/v1/customers/C-100042"
+	demoConsumer = "web-shop"
+)
+
+func newDemo(s streams) *cobra.Command {
+	var c demoConfig
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the broker at work on three simulated systems",
+		Long: `Starts simulations of Salesforce, HubSpot and Square Loyalty over TLS with a certificate
+authority made on the spot, seals a credential for each, deploys manifests/demo on a broker
+and asks it for one customer. The broker is the one that serve runs, the manifests are files
+to read and change. Ctrl-C ends everything and removes what was written.`,
+		Example: "  pointsman demo\n  pointsman demo --once",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), c, s) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&c.once, "once", false, "print only the merged answer, then end")
+	f.StringVar(&c.dir, "dir", "", "folder for the demo's files, kept afterwards; must be empty or not there")
+	f.StringVar(&c.manifests, "manifests", beside("manifests/demo"), "folder of manifests to deploy")
+	f.StringVar(&c.modules, "modules", beside("bin/plugins"), "folder of plugin modules")
+	f.StringVar(&c.listen, "listen", "127.0.0.1:8443", "address for consumers; another port when it is taken")
+	return cmd
+}
+
+// beside returns path as it is below the working folder, or else below the folder that the
+// binary's own folder is in, so that bin/pointsman works from anywhere.
+func beside(path string) string {
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return path
+	}
+	return filepath.Join(filepath.Dir(filepath.Dir(exe)), path)
+}
+
+func demo(ctx context.Context, c demoConfig, s streams) (err error) {
+	progress := s.err
+	if c.once {
+		progress = io.Discard
+	}
+	dir, remove, err := demoDir(c.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+
+	fmt.Fprintln(progress, "starting three systems and the broker ...")
+	w, err := newDemoWorld(ctx, dir, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+
+	served := make(chan error, 1)
+	go func() { served <- w.host.Serve(w.listener) }()
+	reply, err := w.ask(ctx, demoConsumer, demoPath)
+	if err == nil {
+		err = w.show(s.out, reply, c)
+	}
+	if err == nil && !c.once {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(progress, "\nending ...")
+		case err = <-served:
+			return err
+		}
+	}
+	err = errors.Join(err, closeHost(w.host))
+	if serr := <-served; serr != nil && !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}
+
+// demoDir returns the folder of a demo and what to do with it at the end.
+func demoDir(dir string) (string, func() error, error) {
+	if dir == "" {
+		tmp, err := os.MkdirTemp("", "pointsman-demo-")
+		return tmp, func() error { return os.RemoveAll(tmp) }, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	if len(entries) > 0 {
+		return "", nil, refused(fmt.Errorf("%s is not empty; the demo writes into an empty folder only", dir))
+	}
+	dir, err = filepath.Abs(dir)
+	return dir, func() error { return nil }, err
+}
+
+type demoReply struct {
+	status   int
+	complete string
+	sources  string
+	body     []byte
+	took     time.Duration
+}
+
+// ask sends one request as a consumer would, over TLS with the demo's authority.
+func (w *demoWorld) ask(ctx context.Context, consumer, path string) (demoReply, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.origin()+path, nil)
+	if err != nil {
+		return demoReply{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+w.keys[consumer])
+	client := &http.Client{Transport: w.transport()}
+	defer client.CloseIdleConnections()
+	began := time.Now()
+	res, err := client.Do(req)
+	if err != nil {
+		return demoReply{}, unreachable(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return demoReply{}, err
+	}
+	r := demoReply{
+		status: res.StatusCode, complete: res.Header.Get("Pointsman-Complete"),
+		sources: res.Header.Get("Pointsman-Sources"), body: body, took: time.Since(began),
+	}
+	if res.StatusCode != http.StatusOK {
+		return r, fmt.Errorf("the broker answered %d: %s", res.StatusCode, body)
+	}
+	return r, nil
+}
+
+// show prints the answer, and unless it is all that is wanted, what to do next.
+func (w *demoWorld) show(out io.Writer, r demoReply, c demoConfig) error {
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, r.body, "", "  "); err != nil {
+		return fmt.Errorf("the answer is not JSON: %w", err)
+	}
+	pretty.WriteByte('\n')
+	if c.once {
+		_, err := out.Write(pretty.Bytes())
+		return err
+	}
+	kept := "They go away when the demo ends."
+	if c.dir != "" {
+		kept = "They stay when the demo ends."
+	}
+	_, err := fmt.Fprintf(out, `
+GET %[1]s, asked by %[2]s, answered %[3]d in %[4]d ms
+Pointsman-Complete: %[5]s
+Pointsman-Sources: %[6]s
+
+%[7]s
+One customer, from three systems, through four sandboxes. Try it yourself:
+
+  curl --cacert %[8]s/ca.pem -H 'Authorization: Bearer %[9]s' %[10]s%[1]s
+
+  a customer without a telephone number      .../v1/customers/C-100043
+  a customer whom HubSpot does not know      .../v1/customers/C-100044
+  a customer whom Salesforce does not know   .../v1/customers/C-100045
+  the till's key may ask for loyalty only    %[11]s
+
+What to look at:
+
+  %[8]s/manifests         what was deployed: who may ask what, and which plugin may reach what
+  %[8]s/data/audit.jsonl  every use of a power, chained: pointsman audit verify --data %[8]s/data
+  %[8]s/data/secrets.json the credentials, sealed
+  %[8]s/broker.log        the broker's log
+  pointsman plugin inspect %[12]s/salesforce.wasm
+
+%[13]s Ctrl-C ends it.
+`, demoPath, demoConsumer, r.status, r.took.Milliseconds(), r.complete, r.sources, pretty.String(),
+		w.dir, w.keys[demoConsumer], w.origin(), w.keys["till"], c.modules, kept)
+	return err
+}
+
+// listenOr listens on addr, or on a free port of the same host when addr is taken.
+func listenOr(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	hostname, _, serr := net.SplitHostPort(addr)
+	if serr != nil {
+		return nil, refused(serr)
+	}
+	return net.Listen("tcp", net.JoinHostPort(hostname, "0"))
+}
+
+func (w *demoWorld) origin() string {
+	_, port, err := net.SplitHostPort(w.listener.Addr().String())
+	if err != nil { // a TCP address always splits
+		panic(err)
+	}
+	return "https://localhost:" + port
+}

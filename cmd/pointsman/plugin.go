@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"pointsman/host"
+	"pointsman/host/deploy"
+	"pointsman/host/manifest"
+	"pointsman/host/wasm"
+	"pointsman/pdk/wire"
+)
+
+// maxModule is the size of a module that is read at all. SECURITY-RULES: 16 MiB.
+const maxModule = 16 << 20
+
+func newPlugin(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plugin",
+		Short: "Build plugins and look into them",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPluginInspect(s), newPluginBuild(s))
+	return cmd
+}
+
+func newPluginInspect(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "inspect FILE",
+		Short: "Show what a module imports, exports and wants",
+		Long: `Reads a module without running it: size, digest, limits, exports, imports with the grant
+that each one needs, and what its author says it wants. Exit code 2, with every reason,
+when no host would run it.`,
+		Example: "  pointsman plugin inspect bin/plugins/salesforce.wasm",
+		Args:    exactArgs(1, "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			module, err := readModule(args[0])
+			if err != nil {
+				return err
+			}
+			report, err := deploy.Inspect(module, host.Lendable())
+			if err != nil {
+				return refused(fmt.Errorf("%s: %w", args[0], err))
+			}
+			if err := s.done(cmd, args[0], report, inspectText(report)); err != nil {
+				return err
+			}
+			if len(report.Refused) > 0 {
+				return refused(fmt.Errorf("%s would be refused: %s", args[0], strings.Join(report.Refused, "; ")))
+			}
+			return nil
+		},
+	}
+}
+
+func inspectText(r *deploy.Inspection) string {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	if r.Name != "" {
+		fmt.Fprintf(w, "plugin\t%s %s\t%s\n", r.Name, r.Version, r.Description)
+	}
+	fmt.Fprintf(w, "sha256\t%s\n", r.SHA256)
+	fmt.Fprintf(w, "size\t%d bytes, %s\n", r.Size, count(r.Functions, "function"))
+	fmt.Fprintf(w, "memory\tstarts with %d KiB\n", r.MemoryKiB)
+	for _, e := range r.Exports {
+		fmt.Fprintf(w, "export\t%s\t%s\n", e.Name, e.Summary)
+	}
+	for _, i := range r.Imports {
+		fmt.Fprintf(w, "import\t%s\t%s\n", i.Name, i.Offer)
+	}
+	if !r.Declared {
+		fmt.Fprintf(w, "wants\tnot declared: the module carries no plugin.yaml; the admin's grants alone decide\n")
+	}
+	for _, want := range r.Wants {
+		fmt.Fprintf(w, "wants\t%s\t%s\n", want.What, want.Reason)
+	}
+	w.Flush()
+	return b.String()
+}
+
+func readModule(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	module, err := io.ReadAll(io.LimitReader(f, maxModule+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(module) > maxModule {
+		return nil, refused(fmt.Errorf("%s is larger than %d MiB", path, maxModule>>20))
+	}
+	return module, nil
+}
+
+func newPluginBuild(s streams) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "build DIR",
+		Short: "Build a plugin written in Go",
+		Long: `Builds the Go program in DIR to WebAssembly with the Go toolchain on the PATH and puts
+DIR/plugin.yaml into the module, so that one file is the plugin.`,
+		Example: "  pointsman plugin build plugins/salesforce --output bin/plugins/salesforce.wasm",
+		Args:    exactArgs(1, "DIR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := filepath.Clean(args[0])
+			if output == "" {
+				output = filepath.Base(dir) + ".wasm"
+			}
+			if err := buildPlugin(cmd.Context(), dir, output, s.err); err != nil {
+				return err
+			}
+			return s.done(cmd, "built "+output, map[string]string{"file": output}, "")
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write; default NAME.wasm here")
+	return cmd
+}
+
+func buildPlugin(ctx context.Context, dir, output string, diagnostics io.Writer) error {
+	about, err := os.ReadFile(filepath.Join(dir, "plugin.yaml"))
+	if err != nil {
+		return refused(err)
+	}
+	if _, faults := manifest.ParseAbout(filepath.Join(dir, "plugin.yaml"), about); len(faults) > 0 {
+		return refused(faults)
+	}
+	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "pointsman-build-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	built := filepath.Join(tmp, "plugin.wasm")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildmode=c-shared", "-o", built, ".")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	build.Stdout, build.Stderr = diagnostics, diagnostics
+	if err := build.Run(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) {
+			return fmt.Errorf("building a Go plugin needs the Go toolchain on the PATH: %w", err)
+		}
+		return fmt.Errorf("go build in %s: %w", dir, err)
+	}
+	module, err := readModule(built)
+	if err != nil {
+		return err
+	}
+	if module, err = wasm.AppendCustom(module, wire.PluginSection, about); err != nil {
+		return fmt.Errorf("put plugin.yaml into the module: %w", err)
+	}
+	// Written beside and renamed: a broker that reads the folder never sees half a module.
+	partial := output + ".partial"
+	if err := os.WriteFile(partial, module, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(partial, output)
+}

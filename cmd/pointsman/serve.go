@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"pointsman/host"
+	"pointsman/host/broker"
+	"pointsman/host/deploy"
+)
+
+// operator is who acts when somebody with access to the machine runs a command.
+var operator = broker.Principal{ID: "operator"}
+
+type serveConfig struct {
+	host                host.Config
+	manifests, modules  string
+	listen              string
+	tlsCert, tlsKey     string
+	plainHTTP, logsJSON bool
+}
+
+func newServe(s streams) *cobra.Command {
+	var c serveConfig
+	cmd := &cobra.Command{
+		Use:   "serve --manifests DIR",
+		Short: "Run the broker on a folder of manifests",
+		Long: `Deploys the manifests in DIR and answers consumers until SIGTERM or SIGINT; then it
+finishes what runs, for 15 seconds at most, and exits 0. A second signal ends it at once.
+
+SIGHUP deploys the folder again. A folder that is not valid changes nothing: the release
+that is live goes on serving, and the log says what is wrong.
+
+Every flag can be given as an environment variable where its help names one; the flag wins.`,
+		Example: `  pointsman serve --manifests manifests/demo --modules bin/plugins --data /var/lib/pointsman \
+    --listen :8443 --tls-cert cert.pem --tls-key key.pem`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), c, s) },
+	}
+	f := cmd.Flags()
+	stateFlags(cmd, &c.host)
+	f.StringVar(&c.manifests, "manifests", fromEnv("MANIFESTS", ""), "folder of manifests (POINTSMAN_MANIFESTS)")
+	f.StringVar(&c.modules, "modules", fromEnv("MODULES", ""), "folder of plugin modules; default: the manifests' folder (POINTSMAN_MODULES)")
+	f.StringVar(&c.listen, "listen", fromEnv("LISTEN", "127.0.0.1:8443"), "address for consumers (POINTSMAN_LISTEN)")
+	f.StringVar(&c.tlsCert, "tls-cert", fromEnv("TLS_CERT", ""), "certificate chain, PEM (POINTSMAN_TLS_CERT)")
+	f.StringVar(&c.tlsKey, "tls-key", fromEnv("TLS_KEY", ""), "its private key, PEM (POINTSMAN_TLS_KEY)")
+	f.BoolVar(&c.plainHTTP, "plain-http", false, "serve without TLS; only behind something that terminates it on this machine")
+	f.BoolVar(&c.logsJSON, "log-json", fromEnv("LOG_JSON", "") == "true", "log as JSON lines (POINTSMAN_LOG_JSON=true)")
+	return cmd
+}
+
+func serve(ctx context.Context, c serveConfig, s streams) error {
+	if c.manifests == "" {
+		return refused(errors.New("serve needs --manifests DIR"))
+	}
+	var err error
+	if c.host.TLS, err = c.tls(); err != nil {
+		return refused(err)
+	}
+	c.host.Plain = c.plainHTTP
+	c.host.Log = newLog(s.err, c.logsJSON)
+	if err := harden(); err != nil {
+		return fmt.Errorf("harden the process: %w", err)
+	}
+	if _, err := openState(c.host); err != nil {
+		return err
+	}
+	h, err := host.New(c.host)
+	if err != nil {
+		return refused(err)
+	}
+	src := source(c.manifests, c.modules)
+	if err := h.Apply(ctx, operator, src); err != nil {
+		return errors.Join(refused(err), closeHost(h))
+	}
+	l, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return errors.Join(err, closeHost(h))
+	}
+	c.host.Log.Info("serving consumers", "address", l.Addr().String(), "tls", c.host.TLS != nil)
+	return runHost(ctx, h, l, func() {
+		if err := h.Apply(ctx, operator, src); err != nil {
+			c.host.Log.Error("manifests were not deployed; the live release serves on", "err", err)
+		}
+	})
+}
+
+// runHost serves on l until ctx ends, calling reload at every SIGHUP, and closes h.
+func runHost(ctx context.Context, h *host.Host, l net.Listener, reload func()) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(l) }()
+	for {
+		select {
+		case <-hup:
+			reload()
+		case err := <-served:
+			return errors.Join(err, closeHost(h))
+		case <-ctx.Done():
+			err := closeHost(h)
+			if serr := <-served; serr != nil && !errors.Is(serr, http.ErrServerClosed) {
+				err = errors.Join(err, serr)
+			}
+			return err
+		}
+	}
+}
+
+func closeHost(h *host.Host) error {
+	ctx, cancel := host.StopContext()
+	defer cancel()
+	return h.Close(ctx)
+}
+
+// source reads manifests and modules from folders; empty modules means the manifests' one.
+// Names that lead out of a folder, by dots or by links, are refused.
+func source(manifests, modules string) deploy.Source {
+	if modules == "" {
+		modules = manifests
+	}
+	return deploy.Source{Manifests: rootFS(manifests), Modules: rootFS(modules)}
+}
+
+func (c serveConfig) tls() (*tls.Config, error) {
+	switch {
+	case c.plainHTTP && (c.tlsCert != "" || c.tlsKey != ""):
+		return nil, errors.New("--plain-http and --tls-cert exclude each other")
+	case c.plainHTTP:
+		return nil, nil
+	case c.tlsCert == "" || c.tlsKey == "":
+		return nil, errors.New("serve needs --tls-cert and --tls-key, or --plain-http when something in front terminates TLS")
+	}
+	cert, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	return serverTLS(cert), nil
+}
+
+func serverTLS(cert tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+}
+
+func newLog(w io.Writer, asJSON bool) *slog.Logger {
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
