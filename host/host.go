@@ -37,7 +37,7 @@ type Config struct {
 	TLS *tls.Config
 	// Plain means HTTP without TLS, for a gateway on the same machine that speaks it.
 	Plain bool
-	Log *slog.Logger
+	Log   *slog.Logger
 }
 
 // KeyringPath is the file of the master keys.

@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,6 +25,9 @@ func run(args []string, s streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+
+	// net/http writes bytes of back ends into the standard logger; nothing of ours uses it.
+	log.SetOutput(io.Discard)
 
 	root := newRoot(s)
 	root.SetArgs(args)
@@ -57,7 +62,7 @@ Exit codes: 0 ok, 1 failed, 2 invalid or refused, 3 could not be reached.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return refused(err) })
 	root.AddCommand(
 		newServe(s), newDemo(s), newValidate(s), newPlugin(s), newSecret(s),
-		newConsumer(s), newAudit(s), newSchema(s), newVersion(s),
+		newConsumer(s), newAudit(s), newSchema(s), newExplain(s), newVersion(s),
 	)
 	return root
 }

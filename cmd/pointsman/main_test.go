@@ -3,11 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,8 +34,7 @@ func TestScript(t *testing.T) {
 			}
 			env.Setenv("ROOT", root)
 			env.Setenv("MODULES", modules)
-			env.Setenv("GOCACHE", os.Getenv("GOCACHE"))
-			return nil
+			return shareCompiled(filepath.Join(env.WorkDir, "data"))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"waitfor": waitFor,
@@ -42,7 +42,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// waitFor FILE REGEXP waits until the file has a matching line.
+// waitFor GLOB REGEXP waits until a file has a matching line.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 || neg {
 		ts.Fatalf("usage: waitfor FILE REGEXP")
@@ -51,55 +51,59 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	const patience = 2 * time.Minute // compiling Go guests on a busy machine
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
-		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && re.Match(text) {
-			return
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		for _, name := range found {
+			if text, err := os.ReadFile(name); err == nil && re.Match(text) {
+				return
+			}
 		}
 	}
 	ts.Fatalf("%s has no line that matches %s", args[0], args[1])
 }
 
-// buildPlugins builds every plugin of the project and those for tests, and returns their folder.
-func buildPlugins(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
+// work is where what is slow to make is kept from one test to the next: below bin, which
+// make clean removes.
+const work = "../../bin/test"
+
+// plugins builds every plugin of the project and those for tests, once.
+var plugins = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(work, "plugins")
 	for _, pattern := range []string{"../../plugins/*/plugin.yaml", "../../testdata/plugins/*/plugin.yaml"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
-			t.Fatalf("no plugins at %s: %v", pattern, err)
+			return "", fmt.Errorf("no plugins at %s: %v", pattern, err)
 		}
 		for _, about := range found {
 			source := filepath.Dir(about)
-			out := filepath.Join(dir, filepath.Base(source)+".wasm")
 			var diagnostics bytes.Buffer
-			if err := buildPlugin(context.Background(), source, out, &diagnostics); err != nil {
-				t.Fatalf("build %s: %v\n%s", source, err, &diagnostics)
+			if err := buildPlugin(context.Background(), source, filepath.Join(dir, filepath.Base(source)+".wasm"), &diagnostics); err != nil {
+				return "", fmt.Errorf("build %s: %w\n%s", source, err, &diagnostics)
 			}
 		}
 	}
-	fixtures, err := filepath.Glob("../../testdata/wasm/*.wasm")
+	return filepath.Abs(dir)
+})
+
+// buildPlugins returns the folder of the built plugins.
+func buildPlugins(t *testing.T) string {
+	t.Helper()
+	dir, err := plugins()
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, f := range fixtures {
-		if err := copyFile(filepath.Join(dir, filepath.Base(f)), f); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return dir
 }
 
-func copyFile(to, from string) error {
-	in, err := os.Open(from)
+// shareCompiled lets the broker with that data folder use what others compiled: a cold
+// start compiles some seconds for each plugin.
+func shareCompiled(data string) error {
+	shared, err := filepath.Abs(filepath.Join(work, "compiled"))
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
+	if err := errors.Join(os.MkdirAll(shared, 0o700), os.MkdirAll(data, 0o700)); err != nil {
 		return err
 	}
-	if _, err := io.Copy(out, in); err != nil {
-		return fmt.Errorf("copy %s: %w", from, err)
-	}
-	return out.Close()
+	return os.Symlink(shared, filepath.Join(data, "compiled"))
 }

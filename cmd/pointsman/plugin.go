@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -66,26 +67,31 @@ when no host would run it.`,
 
 func inspectText(r *deploy.Inspection) string {
 	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if r.Name != "" {
-		fmt.Fprintf(w, "plugin\t%s %s\t%s\n", r.Name, r.Version, r.Description)
+		fmt.Fprintf(&b, "plugin   %s %s: %s\n", r.Name, r.Version, r.Description)
 	}
-	fmt.Fprintf(w, "sha256\t%s\n", r.SHA256)
-	fmt.Fprintf(w, "size\t%d bytes, %s\n", r.Size, count(r.Functions, "function"))
-	fmt.Fprintf(w, "memory\tstarts with %d KiB\n", r.MemoryKiB)
+	fmt.Fprintf(&b, "sha256   %s\n", r.SHA256)
+	fmt.Fprintf(&b, "size     %d bytes, %s, %d KiB of memory at the start\n", r.Size, count(r.Functions, "function"), r.MemoryKiB)
 	for _, e := range r.Exports {
-		fmt.Fprintf(w, "export\t%s\t%s\n", e.Name, e.Summary)
+		fmt.Fprintf(&b, "export   %s\n", strings.TrimSuffix(e.Name+": "+e.Summary, ": "))
 	}
+	always := map[string]int{} // by module: a Go guest imports some thirty
 	for _, i := range r.Imports {
-		fmt.Fprintf(w, "import\t%s\t%s\n", i.Name, i.Offer)
+		if i.Offer == deploy.AlwaysOffered {
+			always[i.Module]++
+			continue
+		}
+		fmt.Fprintf(&b, "import   %s.%s: %s\n", i.Module, i.Name, i.Offer)
+	}
+	for _, module := range slices.Sorted(maps.Keys(always)) {
+		fmt.Fprintf(&b, "import   %s from %s: %s\n", count(always[module], "function"), module, deploy.AlwaysOffered)
 	}
 	if !r.Declared {
-		fmt.Fprintf(w, "wants\tnot declared: the module carries no plugin.yaml; the admin's grants alone decide\n")
+		fmt.Fprintln(&b, "wants    not declared: the module carries no plugin.yaml; the admin's grants alone decide")
 	}
 	for _, want := range r.Wants {
-		fmt.Fprintf(w, "wants\t%s\t%s\n", want.What, want.Reason)
+		fmt.Fprintf(&b, "wants    %s (%s)\n", want.What, want.Reason)
 	}
-	w.Flush()
 	return b.String()
 }
 

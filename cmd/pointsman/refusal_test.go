@@ -300,14 +300,14 @@ func testReach(t *testing.T, r *running, tg *target) {
 
 func testHeaders(t *testing.T, r *running, tg *target) {
 	for _, header := range []string{"Authorization", "Host", "Cookie", "X-Other", "X-Forwarded-For", "Connection", "Content-Length",
-		"Transfer-Encoding", "Accept-Encoding", "Range", "X-HTTP-Method-Override", "X-Probe ", "X-Probe:", "x-probe\r\nx-evil"} {
+		"Transfer-Encoding", "Accept-Encoding", "Range", "X-HTTP-Method-Override", "X-Probe ", "X-Probe:", `x-probe\r\nx-evil`, `x-probe\x00`} {
 		before := tg.hits.Load()
 		got := r.get("prober", "/v1/probe-header", "name", header, "value", "v")
 		if !strings.Contains(got.body, `"error":"denied: `) || tg.hits.Load() != before {
 			t.Errorf("header %q: %v with %d requests, want a denial and none", header, got, tg.hits.Load()-before)
 		}
 	}
-	for _, value := range []string{"a\r\nX-Evil: 1", "a\nb", "a\x00b", "a\x7fb"} {
+	for _, value := range []string{`a\r\nX-Evil: 1`, `a\nb`, `a\x00b`, `a\x7fb`} {
 		before := tg.hits.Load()
 		got := r.get("prober", "/v1/probe-header", "name", "X-Probe", "value", value)
 		if !strings.Contains(got.body, `"error":"denied: `) || tg.hits.Load() != before {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pointsman/host/deploy"
 	"pointsman/host/manifest"
 )
 
@@ -36,6 +37,26 @@ covers all, for editors to check and complete with. Kinds: ` + strings.Join(kind
 }
 
 func kinds() []string { return slices.Sorted(maps.Keys(manifest.Schemas())) }
+
+func newExplain(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "explain CODE",
+		Short:   "Say what a fault's code means and what to do",
+		Long:    "Explains one code that validate reports with --json, such as PM2001.",
+		Example: "  pointsman explain PM2001",
+		Args:    exactArgs(1, "CODE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			code, ok := manifest.Explain(args[0])
+			if !ok {
+				code, ok = deploy.Explain(args[0])
+			}
+			if !ok {
+				return refused(fmt.Errorf("there is no code %q; validate --json shows the codes of faults", args[0]))
+			}
+			return s.done(cmd, code.ID+": "+code.Title, code, fmt.Sprintf("%s: %s\n\n%s\n", code.ID, code.Title, code.Explanation))
+		},
+	}
+}
 
 func newVersion(s streams) *cobra.Command {
 	return &cobra.Command{

@@ -12,9 +12,6 @@ import (
 	"pointsman/host/secret"
 )
 
-// maxSecret is the size of one secret, in bytes: a certificate chain with its key fits.
-const maxSecret = 64 << 10
-
 func newSecret(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret",
@@ -39,7 +36,7 @@ the next request on.`,
 		Example: "  pointsman secret set salesforce-token < token.txt",
 		Args:    exactArgs(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			plain, err := io.ReadAll(io.LimitReader(s.in, maxSecret+1))
+			plain, err := io.ReadAll(io.LimitReader(s.in, secret.MaxSize+1))
 			if err != nil {
 				return fmt.Errorf("read standard input: %w", err)
 			}
@@ -47,8 +44,8 @@ the next request on.`,
 			switch {
 			case len(plain) == 0:
 				return refused(errors.New("standard input held no secret; try: pointsman secret set NAME < FILE"))
-			case len(plain) > maxSecret:
-				return refused(fmt.Errorf("the secret is larger than %d bytes", maxSecret))
+			case len(plain) > secret.MaxSize:
+				return refused(fmt.Errorf("the secret is larger than %d bytes", secret.MaxSize))
 			}
 			store, err := openSecrets(c)
 			if err != nil {

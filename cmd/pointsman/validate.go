@@ -24,9 +24,12 @@ Every fault is reported in one run. Exit code 2 when there is one.`,
 			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
 				return refused(fmt.Errorf("%s is not a folder", args[0]))
 			}
-			sum, err := deploy.Validate(source(args[0], modules), host.Offered())
-			if err != nil {
+			sum, faults := deploy.Validate(source(args[0], modules), host.Offered())
+			if err := faults.Err(); err != nil {
 				return refused(err)
+			}
+			for _, f := range faults {
+				fmt.Fprintln(s.err, f.Error())
 			}
 			return s.done(cmd, fmt.Sprintf("valid: %s, %s, %s, %s", count(sum.Backends, "backend"),
 				count(sum.Plugins, "plugin"), count(sum.Routes, "route"), count(sum.Consumers, "consumer")), sum, "")

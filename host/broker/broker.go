@@ -63,8 +63,23 @@ type Call struct {
 	Step      string
 	Plugin    string
 	Function  string
-	Budget    *Budget // shared by every call of a request; nil allows nothing
+	Budget    *Budget  // shared by every call of a request; nil allows nothing
+	Witness   *Witness // of this call alone; may be nil
 }
+
+// Witness remembers what the host saw during one call and the guest's own words may not
+// tell: "transient" does not say that a back end was too slow. Safe for concurrent use.
+type Witness struct{ late atomic.Bool }
+
+// SawTimeout notes that a back end was too slow. A nil Witness forgets.
+func (w *Witness) SawTimeout() {
+	if w != nil {
+		w.late.Store(true)
+	}
+}
+
+// Timeout reports whether a back end was too slow.
+func (w *Witness) Timeout() bool { return w != nil && w.late.Load() }
 
 type callKey struct{}
 

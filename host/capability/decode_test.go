@@ -49,4 +49,8 @@ func TestDecodeDepth(t *testing.T) {
 			t.Errorf("%.30s: %v", text, err)
 		}
 	}
+	var any any
+	if err := capability.Decode([]byte(strings.Repeat(`[`, 65)+strings.Repeat(`]`, 65)), &any); err == nil {
+		t.Error("65 levels were decoded, want a refusal")
+	}
 }

@@ -23,8 +23,8 @@ type Recorder interface {
 type Gate struct {
 	Capabilities []Capability
 	Recorder     Recorder
-	// Fault is told what a plugin is not: an error that is ours, or the text of a back
-	// end's failure. Required; safe for concurrent use.
+	// Fault is told of every effect that failed, with the cause that the plugin is not told,
+	// and of bugs of ours. Required; safe for concurrent use.
 	Fault func(call broker.Call, resource string, err error)
 }
 
@@ -91,7 +91,9 @@ func (g *Gate) door(c Capability, name string, op Op) func(context.Context, []by
 		}
 		payload, err := pass(ctx, call, &use, op, request)
 		if err != nil {
-			g.report(call, use.Resource, err)
+			if broker.KindOf(err) == broker.UpstreamTimeout {
+				call.Witness.SawTimeout()
+			}
 			return wire.Failed(wireError(err))
 		}
 		return wire.Done(payload)
@@ -118,7 +120,14 @@ func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op
 	if err := g.Recorder.Use(ctx, *use); err != nil {
 		return nil, errUnrecorded(err)
 	}
-	return planned.Do(ctx)
+	payload, err := planned.Do(ctx)
+	if err != nil {
+		g.Fault(call, use.Resource, err)
+		if broker.KindOf(err) == broker.Denied { // decided only now: an address that a name came to
+			return nil, g.refuse(ctx, use, err)
+		}
+	}
+	return payload, err
 }
 
 // passUnrecorded is pass for a power that is not security relevant.
@@ -131,7 +140,11 @@ func (g *Gate) passUnrecorded(ctx context.Context, call broker.Call, use *audit.
 		return nil, err
 	}
 	use.Resource = planned.Resource
-	return planned.Do(ctx)
+	payload, err := planned.Do(ctx)
+	if err != nil {
+		g.Fault(call, use.Resource, err)
+	}
+	return payload, err
 }
 
 // refuse records a refusal and returns it.
@@ -153,15 +166,6 @@ func errSpent() error {
 
 func errUnrecorded(err error) error {
 	return &broker.Error{Kind: broker.Unavailable, Detail: "the use could not be recorded", Err: err}
-}
-
-// report tells the operator what the plugin is not told. Refusals are in the audit log.
-func (g *Gate) report(call broker.Call, resource string, err error) {
-	switch broker.KindOf(err) {
-	case broker.Denied, broker.Invalid:
-	default:
-		g.Fault(call, resource, err)
-	}
 }
 
 func reason(err error) string {

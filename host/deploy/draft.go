@@ -14,16 +14,6 @@ import (
 	"pointsman/pdk/wire"
 )
 
-// Codes of the faults that only a deployment can find; host/manifest has the others.
-const (
-	CodeModule   = "PM4001" // the module cannot be read, is not the pinned one or breaks a limit
-	CodeGrant    = "PM4002" // the grants do not fit what the module imports or its author wants
-	CodeFunction = "PM4003" // a step calls a function that the plugin does not have
-	CodeSecret   = "PM4004" // a back end's secret is not there
-	CodeBackend  = "PM4005" // a back end cannot be reached as the manifest says
-	CodeCompile  = "PM4006" // the engine refuses the module
-)
-
 // draft is a release that is valid but not provisioned: nothing of it runs or is open.
 type draft struct {
 	set     *manifest.Set
@@ -48,16 +38,17 @@ type Summary struct {
 }
 
 // Validate checks src as far as that needs neither secrets nor network nor an engine.
-// offered are the capabilities of the host. The error is manifest.Faults, all of them.
-func Validate(src Source, offered []string) (Summary, error) {
+// offered are the capabilities of the host. The faults are all that there are; with errors
+// among them there is no summary.
+func Validate(src Source, offered []string) (Summary, manifest.Faults) {
 	d, faults := newDraft(src, offered)
-	if err := faults.Err(); err != nil {
-		return Summary{}, err
+	if faults.HasErrors() {
+		return Summary{}, faults
 	}
 	return Summary{
 		Backends: len(d.set.Backends), Plugins: len(d.set.Plugins), Routes: len(d.set.Routes),
 		Consumers: len(d.set.Consumers), Digest: d.set.Digest(),
-	}, nil
+	}, faults
 }
 
 // newDraft parses the manifests, reads and checks the modules, and approves their grants.
@@ -69,7 +60,11 @@ func newDraft(src Source, offered []string) (*draft, manifest.Faults) {
 	d := &draft{set: set, plugins: map[string]*draftPlugin{}}
 	for _, b := range set.Backends {
 		if _, err := caPool(src.Manifests, b.HTTP.TLS); err != nil {
-			faults = append(faults, fault(b.Pos, CodeBackend, "spec.http.tls.ca", "backend %s: %v", b.Name, err))
+			f := fault(b.Pos, CodeBackend, "spec.http.tls.ca", "backend %s: %v", b.Name, err)
+			if errors.Is(err, fs.ErrNotExist) { // it may be put there where the manifests are deployed
+				f.Severity = manifest.SeverityWarning
+			}
+			faults = append(faults, f)
 		}
 	}
 	for _, m := range set.Plugins {

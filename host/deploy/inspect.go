@@ -33,9 +33,13 @@ type InspectionExport struct {
 
 // InspectionImport is one import and who offers it.
 type InspectionImport struct {
-	Name  string `json:"name"`
-	Offer string `json:"offer"`
+	Module string `json:"module"`
+	Name   string `json:"name"`
+	Offer  string `json:"offer"` // AlwaysOffered, "needs grants.…" or "refused"
 }
+
+// AlwaysOffered is the offer of an import that no grant is needed for.
+const AlwaysOffered = "always offered"
 
 // InspectionWant is one thing that the author asks for.
 type InspectionWant struct {
@@ -89,13 +93,13 @@ func Inspect(module []byte, lendable []sandbox.Import) (*Inspection, error) {
 
 func (r *Inspection) addImports(info *wasm.Info, lendable []sandbox.Import) {
 	for _, imp := range info.Imports {
-		name, offer := imp.Module+"."+imp.Name, "always offered"
+		offer := AlwaysOffered
 		if err := sandbox.Check([]wasm.Import{imp}, lendable); err != nil {
 			offer = "refused"
 			r.Refused = append(r.Refused, err.Error())
 		} else if c := grant.CapabilityOf(grant.Import{Module: imp.Module, Name: imp.Name}); c != "" {
 			offer = "needs grants." + c
 		}
-		r.Imports = append(r.Imports, InspectionImport{name, offer})
+		r.Imports = append(r.Imports, InspectionImport{imp.Module, imp.Name, offer})
 	}
 }

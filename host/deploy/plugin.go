@@ -43,16 +43,17 @@ func (r runner) Run(ctx context.Context, step pipeline.StepCall, input []byte) (
 	}
 	call := r.call
 	call.Step, call.Plugin, call.Function = step.Step, step.Plugin, step.Function
+	call.Witness = new(broker.Witness)
 	out, err := p.module.Call(broker.WithCall(ctx, call), step.Function, input)
 	if err != nil {
-		return nil, classify(err)
+		return nil, classify(err, call.Witness)
 	}
 	return out, nil
 }
 
 // classify says what a failed sandbox call means for the request. A guest's own words
 // decide only the kind; they are never shown to a consumer.
-func classify(err error) error {
+func classify(err error, saw *broker.Witness) error {
 	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
 		switch fault.Kind {
 		case sandbox.Timeout:
@@ -78,6 +79,10 @@ func classify(err error) error {
 		kind = broker.Denied
 	case wire.RateLimited:
 		kind = broker.Unavailable
+	case wire.Transient:
+		if saw.Timeout() {
+			kind = broker.UpstreamTimeout
+		}
 	}
 	return &broker.Error{Kind: kind, Err: err, After: time.Duration(said.AfterMS) * time.Millisecond}
 }

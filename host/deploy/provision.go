@@ -79,7 +79,7 @@ func (d *Deployer) openBackends(r *Release, src Source, draft *draft) manifest.F
 		}
 		backend, err := egress.New(config)
 		if err != nil {
-			faults = append(faults, fault(m.Pos, CodeBackend, "spec.http", "backend %s: %v", m.Name, err))
+			faults = append(faults, fault(m.Pos, CodeBackend, "spec.http", "%v", err)) // it names the back end
 			continue
 		}
 		r.backends[m.Name] = backend

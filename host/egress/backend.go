@@ -121,8 +121,14 @@ func newTransport(c Config, guard *guard, limit time.Duration, conns int) *http.
 	}
 	dialer := &net.Dialer{Timeout: limit, KeepAlive: keepAlive, Resolver: resolver, ControlContext: guard.control}
 	return &http.Transport{
-		Proxy:                  nil, // whatever the environment says
-		DialContext:            dialer.DialContext,
+		Proxy: nil, // whatever the environment says
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &conn{Conn: c}, nil
+		},
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs},
 		TLSHandshakeTimeout:    limit,
 		ResponseHeaderTimeout:  limit,
@@ -130,7 +136,6 @@ func newTransport(c Config, guard *guard, limit time.Duration, conns int) *http.
 		IdleConnTimeout:        idleTime,
 		MaxIdleConns:           conns,
 		MaxIdleConnsPerHost:    conns,
-		MaxConnsPerHost:        conns,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true, // decoded here, where decoded bytes are counted
 		// HTTP/1.1 only: one request at a time on a connection, so that no answer can be

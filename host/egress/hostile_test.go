@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -151,16 +152,88 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestAmbiguousAnswers: where an answer's length is told twice, the body is one of those
-// that the protocol allows, and the connection is not used again.
-func TestAmbiguousAnswers(t *testing.T) {
-	addr := rawServer(t, say("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"))
-	b := backend(t, addr, nil)
-	for range 3 {
-		a, err := get(t, b)
-		if err == nil && string(a.Body) != "hello" {
-			t.Errorf("got %q, want hello or an error", a.Body)
+// TestBytesBehindAnAnswer: what a back end sends behind an answer is never taken for the
+// answer to the next request, which may be another consumer's.
+func TestBytesBehindAnAnswer(t *testing.T) {
+	const smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"
+	for name, answer := range map[string]string{
+		"behind a length":        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" + smuggled,
+		"behind chunks":          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + smuggled,
+		"a length and chunks":    "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + smuggled,
+		"behind an empty answer": "HTTP/1.1 204 No Content\r\n\r\n" + smuggled,
+	} {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
+				b := hijacked(t, secure, answer)
+				for range 40 {
+					a, err := get(t, b)
+					if err == nil && strings.Contains(string(a.Body), "smuggled") {
+						t.Fatal("another answer's bytes came back")
+					}
+				}
+			})
 		}
+	}
+}
+
+// hijacked returns a client of a server that answers each request with these bytes, in one
+// write, and keeps the connection open.
+func hijacked(t *testing.T, secure bool, answer string) *egress.Backend {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		for {
+			if _, err := rw.WriteString(answer); err != nil || rw.Flush() != nil {
+				return
+			}
+			if _, err := http.ReadRequest(rw.Reader); err != nil {
+				return
+			}
+		}
+	}))
+	srv.Config.ErrorLog = discard()
+	if secure {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	t.Cleanup(srv.Close)
+	return backend(t, "", func(c *egress.Config) {
+		c.URL = srv.URL
+		if secure {
+			c.RootCAs = x509.NewCertPool()
+			c.RootCAs.AddCert(srv.Certificate())
+		}
+	})
+}
+
+// TestConnectionsAreReused keeps the defence against bytes left over from costing a
+// connection for each exchange.
+func TestConnectionsAreReused(t *testing.T) {
+	var conns atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	srv.StartTLS()
+	defer srv.Close()
+	b := backend(t, "", func(c *egress.Config) {
+		c.URL, c.RootCAs = srv.URL, x509.NewCertPool()
+		c.RootCAs.AddCert(srv.Certificate())
+	})
+	for range 50 {
+		if _, err := get(t, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := conns.Load(); n > 2 { // one, and one more should the machine have stalled
+		t.Errorf("%d connections for 50 exchanges in a row, want 1", n)
 	}
 }
 
@@ -295,10 +368,15 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestProxyFromTheEnvironmentIsIgnored(t *testing.T) {
-	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
-	t.Setenv("ALL_PROXY", "http://127.0.0.1:1")
 	addr := rawServer(t, say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-	if _, err := get(t, backend(t, addr, nil)); err != nil {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := backend(t, "", func(c *egress.Config) {
+		c.URL, c.Resolver = "http://crm.example:"+port, answers(func(int32) string { return "127.0.0.1" })
+	})
+	if _, err := get(t, b); err != nil {
 		t.Error(err)
 	}
 }

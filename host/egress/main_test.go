@@ -21,7 +21,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	log.SetOutput(io.Discard) // net/http logs what hostile servers send on idle connections
+	// net/http reads the environment once, and never uses a proxy for loopback addresses:
+	// TestProxyFromTheEnvironmentIsIgnored goes to a name.
+	_ = os.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // where nobody listens; it fails for no such name
+	log.SetOutput(io.Discard)                         // net/http logs what hostile servers send on idle connections
 	goleak.VerifyTestMain(m)
 }
 

@@ -132,10 +132,12 @@ func (b *Backend) request(ctx context.Context, r Request) *http.Request {
 	if carriesBody(r.Method) {
 		req.ContentLength = int64(len(r.Body))
 		if len(r.Body) > 0 {
+			// GetBody lets net/http take another connection when the first one turns out dead.
+			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
 			req.Body = io.NopCloser(bytes.NewReader(r.Body))
 		}
 	}
-	return req.WithContext(ctx)
+	return req.WithContext(withSettled(ctx))
 }
 
 // encodeQuery writes parameters in their order. Everything but RFC 3986's unreserved

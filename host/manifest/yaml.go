@@ -175,6 +175,9 @@ func shift(n *yaml.Node, lines int) {
 // inspect reports what no document may contain, wherever it stands: anchors, aliases,
 // tags, keys that are not texts or that clash, forbidden characters, too many levels.
 func (r *reader) inspect(n *yaml.Node, at string, depth int) {
+	if r.cut {
+		return
+	}
 	if depth > MaxDepth {
 		r.add(n, at, codeDepth, "", "nested more than %d levels deep", MaxDepth)
 		return
@@ -199,6 +202,9 @@ func (r *reader) inspect(n *yaml.Node, at string, depth int) {
 	case yaml.MappingNode:
 		seen := make(map[string]*yaml.Node, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
+			if r.cut {
+				return
+			}
 			k, v := n.Content[i], n.Content[i+1]
 			r.inspectKey(k, at, seen)
 			r.inspect(v, join(at, k.Value), depth+1)

@@ -53,7 +53,9 @@ func newGuest(t testing.TB, module []byte) *guest {
 		t.Fatal(err)
 	}
 	if _, err := g.runtime.NewHostModuleBuilder(wasm.RuntimeModule).
-		NewFunctionBuilder().WithFunc(g.refuel).Export(wasm.RefuelImport).
+		NewFunctionBuilder().WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) {
+		stack[0] = uint64(g.refuel(int64(stack[0])))
+	}), []api.ValueType{api.ValueTypeI64}, []api.ValueType{api.ValueTypeI64}).Export(wasm.RefuelImport).
 		NewFunctionBuilder().WithFunc(func() { panic(errDepth) }).Export(wasm.DepthImport).
 		Instantiate(ctx); err != nil {
 		t.Fatal(err)
@@ -379,3 +381,33 @@ func nameSectionError(err error) bool {
 	return strings.Contains(err.Error(), "section custom") || strings.Contains(err.Error(), "subsection")
 }
 
+// BenchmarkFuel compares what the rewriting costs: run with -bench Fuel and compare
+// before and after.
+func BenchmarkFuel(b *testing.B) {
+	work := []struct {
+		export string
+		arg    uint64
+	}{{"tight", 1_000_000}, {"bytes", 1_000_000}, {"fib", 25}}
+	goWork := []struct {
+		export string
+		arg    uint64
+	}{{"document", 20}, {"order", 10_000}}
+	measure := func(b *testing.B, g *guest, export string, arg uint64) {
+		for b.Loop() {
+			if _, err := g.mod.ExportedFunction(export).Call(context.Background(), arg); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	module, goModule := fixture(b, "work"), goGuest(b)
+	before, after := newGuest(b, module), newGuest(b, rewritten(b, module, wasm.Options{}))
+	for _, w := range work {
+		b.Run(w.export+"/before", func(b *testing.B) { measure(b, before, w.export, w.arg) })
+		b.Run(w.export+"/after", func(b *testing.B) { measure(b, after, w.export, w.arg) })
+	}
+	before, after = newGuest(b, goModule), newGuest(b, rewritten(b, goModule, wasm.Options{}))
+	for _, w := range goWork {
+		b.Run("go-"+w.export+"/before", func(b *testing.B) { measure(b, before, w.export, w.arg) })
+		b.Run("go-"+w.export+"/after", func(b *testing.B) { measure(b, after, w.export, w.arg) })
+	}
+}

@@ -3,6 +3,8 @@ package wasm
 // body is what the check of a function's code found out.
 type body struct {
 	at     int // offset of the locals
+	decls  int // offset of the groups of locals, behind their count
+	groups uint32
 	code   int // offset of the first instruction
 	end    int // offset behind the last "end"
 	typ    uint32
@@ -12,14 +14,16 @@ type body struct {
 	// only go forward, so that it never runs more often than it was charged.
 	cost    uint32
 	loops   int  // position of its first loop in module.loopCosts
+	loop    bool // it has loops
 	calls   bool // there is a call: frames can pile up on it
 	patches bool // there are instructions that a rewrite has to look at
 }
 
 // frame is a block that is open.
 type frame struct {
-	op   uint32
-	cost int // position in module.loopCosts where its instructions count; -1: the function
+	op    uint32
+	cost  int // position in module.loopCosts where its instructions count; -1: the function
+	loops int // how many loops are open, this one included
 }
 
 // checkBody checks the code of a function of type typ, from its locals to its last end.
@@ -34,6 +38,7 @@ func (m *module) checkBody(r *reader, typ uint32) (body, error) {
 	f.code = r.pos
 
 	frames := append(m.frames[:0], frame{op: opBlock, cost: -1})
+	blocks := 0
 	var in instruction
 	for len(frames) > 0 {
 		if err := m.next(r, &in, f.locals, uint32(len(frames))); err != nil {
@@ -46,12 +51,16 @@ func (m *module) checkBody(r *reader, typ uint32) (body, error) {
 				return f, fault(in.at, "blocks nested more than %d deep", MaxNesting)
 			}
 			m.nesting = max(m.nesting, len(frames))
-			inner := frame{op: in.op, cost: top.cost}
+			if blocks++; blocks*int(f.locals) > MaxBlockLocals {
+				return f, fault(in.at, "%d blocks over %d locals in one function, the product may be %d at most", blocks, f.locals, MaxBlockLocals)
+			}
+			inner := frame{op: in.op, cost: top.cost, loops: top.loops}
 			if in.op == opLoop {
-				f.patches = true
+				f.patches, f.loop = true, true
 				inner.cost = len(m.loopCosts)
 				m.loopCosts = append(m.loopCosts, 0)
-				if err := m.checkLoops(in.at, &f); err != nil {
+				inner.loops++
+				if err := m.checkLoops(in.at, &f, inner.loops); err != nil {
 					return f, err
 				}
 			}
@@ -83,6 +92,7 @@ func (m *module) checkLocals(r *reader, f *body) error {
 	if err != nil {
 		return err
 	}
+	f.decls, f.groups = r.pos, uint32(groups)
 	total := uint64(len(m.types[f.typ].Params))
 	for range groups {
 		at := r.pos
@@ -104,7 +114,14 @@ func (m *module) checkLocals(r *reader, f *body) error {
 	return nil
 }
 
-func (m *module) checkLoops(at int, f *body) error {
+// checkLoops is called at each loop of f; depth is how many are open.
+func (m *module) checkLoops(at int, f *body, depth int) error {
+	if depth > MaxLoopNesting {
+		return fault(at, "loops nested more than %d deep", MaxLoopNesting)
+	}
+	if p := depth * int(f.locals); depth > 1 && p > MaxNestLocals {
+		return fault(at, "loops nested %d deep over %d locals in one function, the product may be %d at most", depth, f.locals, MaxNestLocals)
+	}
 	n := len(m.loopCosts) - f.loops
 	if n > MaxLoops {
 		return fault(at, "more than %d loops in one function", MaxLoops)

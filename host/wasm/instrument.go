@@ -8,6 +8,7 @@ const (
 	chargeBytes               // (n i32) -> (n): charges n bytes of memory
 	chargeItems               // (n i32) -> (n): charges n elements of a table
 	chargePages               // (n i32) -> (n): charges n pages of memory
+	chargeLoop                // (n i32) -> (loopBudget): see putLoop
 )
 
 // What a unit of fuel buys of bulk operations. 8 bytes copied to memory touched for the
@@ -15,6 +16,14 @@ const (
 const (
 	bytesShift = 3      // 8 bytes a unit
 	pagesShift = 16 - 3 // 64 KiB a page
+)
+
+// Loops spend from a local variable, which a compiler keeps in a register, and buy more
+// of it from the global from time to time; see BenchmarkFuel in host/sandbox. What is
+// left of it when the function ends is lost, so a guest pays too much, never too little.
+const (
+	loopPrepaid = 64   // units, paid on entry of a function that has loops
+	loopBudget  = 4096 // units bought at a time; an allowance should be many of it
 )
 
 var (
@@ -32,7 +41,7 @@ func (h helper) signature() FuncType {
 
 // name goes into the name section.
 func (h helper) name() string {
-	return [...]string{"pointsman.out_of_fuel", "pointsman.charge_bytes", "pointsman.charge_items", "pointsman.charge_pages"}[h]
+	return [...]string{"pointsman.out_of_fuel", "pointsman.charge_bytes", "pointsman.charge_items", "pointsman.charge_pages", "pointsman.charge_loop"}[h]
 }
 
 // putHelper appends the body of h.
@@ -41,6 +50,9 @@ func (h helper) name() string {
 //	charge_*:     $fuel -= n scaled, as an unsigned number in 64 bits: at most 2^45
 //	              if $fuel < 0 { call $out_of_fuel }
 //	              n
+//	charge_loop:  $fuel -= loopBudget - n, where n is below zero
+//	              if $fuel < 0 { call $out_of_fuel }
+//	              loopBudget
 func (w *rewriter) putHelper(b []byte, h helper) []byte {
 	b = append(b, 0) // no locals
 	if h == outOfFuel {
@@ -50,6 +62,12 @@ func (w *rewriter) putHelper(b []byte, h helper) []byte {
 		return append(b, opEnd)
 	}
 	b = putU32(append(b, opGlobalGet), w.fuelGlobal)
+	if h == chargeLoop {
+		b = putSigned(append(b, opI64Const), loopBudget)
+		b = append(b, opLocalGet, 0, opI64ExtendS, opI64Sub)
+		b = w.putCharged(b)
+		return append(putSigned(append(b, opI32Const), loopBudget), opEnd)
+	}
 	b = append(b, opLocalGet, 0, opI64ExtendU)
 	switch h {
 	case chargeBytes:
@@ -61,11 +79,37 @@ func (w *rewriter) putHelper(b []byte, h helper) []byte {
 	return append(b, opLocalGet, 0, opEnd)
 }
 
+// price is the charge in units for a stretch of n instructions. Long stretches are
+// cheaper: those of compilers are mostly branched over. The Go compiler makes one loop
+// of every function, and would pay for all of it on every turn.
+func price(n uint32) uint32 {
+	const full, rebate = 256, 16 // a body of MaxBody still pays for every 16 instructions
+	if n <= full {
+		return max(n, 1)
+	}
+	return full + (n-full)/rebate
+}
+
 // putCharge appends the charge of a constant cost.
 func (w *rewriter) putCharge(b []byte, cost uint32) []byte {
 	b = putU32(append(b, opGlobalGet), w.fuelGlobal)
 	b = putSigned(append(b, opI64Const), int64(cost))
 	return w.putCharged(b)
+}
+
+// putLoop appends the charge at the header of a loop, to the variable budget:
+//
+//	budget -= cost
+//	if budget < 0 { budget = charge_loop(budget) }
+func (w *rewriter) putLoop(b []byte, budget, cost uint32) []byte {
+	b = putU32(append(b, opLocalGet), budget)
+	b = putSigned(append(b, opI32Const), int64(cost))
+	b = putU32(append(b, opI32Sub, opLocalTee), budget)
+	b = append(b, opI32Const, 0, opI32LtS, opIf, noResult)
+	b = putU32(append(b, opLocalGet), budget)
+	b = w.putCall(b, chargeLoop)
+	b = putU32(append(b, opLocalSet), budget)
+	return append(b, opEnd)
 }
 
 // putCharged appends the end of every charge: fuel and cost are on the stack.
@@ -129,8 +173,8 @@ func (m *module) codeSize() (n int) {
 
 // putBody appends the body of f:
 //
-//	locals
-//	charge, enter
+//	locals, one more for the budget of its loops
+//	charge, prepay the loops, enter
 //	block (results of f)      ;; where "return" and branches to the function lead
 //	  the code of f
 //	end
@@ -140,8 +184,16 @@ func (m *module) codeSize() (n int) {
 // The block takes the place of the function in the count of labels, so that branches
 // keep theirs. A function that calls nothing needs no enter, block and leave.
 func (w *rewriter) putBody(b []byte, f *body) []byte {
-	b = append(b, w.raw[f.at:f.code]...)
-	b = w.putCharge(b, max(f.cost, 1))
+	if f.loop {
+		b = append(putU32(b, f.groups+1), w.raw[f.decls:f.code]...)
+		b = append(b, 1, byte(I32))
+		b = w.putCharge(b, price(f.cost)+loopPrepaid)
+		b = putSigned(append(b, opI32Const), loopPrepaid)
+		b = putU32(append(b, opLocalSet), f.locals)
+	} else {
+		b = append(b, w.raw[f.at:f.code]...)
+		b = w.putCharge(b, price(f.cost))
+	}
 	if !f.calls {
 		return append(w.putCode(b, f), opEnd)
 	}
@@ -188,7 +240,7 @@ func (w *rewriter) putCode(b []byte, f *body) []byte {
 		case opLoop:
 			depth++
 			flush(r.pos)
-			b = w.putCharge(b, w.loopCosts[loop])
+			b = w.putLoop(b, f.locals, price(w.loopCosts[loop]))
 			loop++
 		case opReturn:
 			if f.calls {

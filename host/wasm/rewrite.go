@@ -33,8 +33,8 @@ type rewriter struct {
 	typeIndex map[string]uint32
 
 	refuel, depth uint32    // functions imported from the host
-	helpers       [4]uint32 // functions added: see helper
-	helperTypes   [4]uint32
+	helpers       [5]uint32 // functions added: see helper
+	helperTypes   [5]uint32
 	fuelGlobal    uint32
 	depthGlobal   uint32
 }

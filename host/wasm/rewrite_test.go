@@ -93,8 +93,8 @@ func TestCustomSectionsGoButForNames(t *testing.T) {
 	module := moduleOf(section(0, name("first"), "x"), types, section(2, vec(1, name("a"), name("x"), 0, 0)), oneFunc,
 		section(10, vec(1, function(u(0), nil))), section(0, name("name"), names), section(0, name("producers"), "y"))
 	out := parts(t, rewrite(t, module, wasm.Options{}))
-	want := vec(6, 0, name("imported"), 3, name("own"), 4, name("pointsman.out_of_fuel"), 5, name("pointsman.charge_bytes"),
-		6, name("pointsman.charge_items"), 7, name("pointsman.charge_pages"))
+	want := vec(7, 0, name("imported"), 3, name("own"), 4, name("pointsman.out_of_fuel"), 5, name("pointsman.charge_bytes"),
+		6, name("pointsman.charge_items"), 7, name("pointsman.charge_pages"), 8, name("pointsman.charge_loop"))
 	if diff := cmp.Diff(cat(1, uint64(len(want)), want), out["name"]); diff != "" {
 		t.Errorf("name section (-want +got):\n%s", diff)
 	}

@@ -37,8 +37,10 @@ const (
 	ReservedPrefix = "pointsman:"   // of export names; a guest's own exports may not have it
 
 	// FuelExport is a mutable i64 global: the units of fuel left. It starts at 0, so that
-	// the first function entered asks the host. One unit is at most one instruction of
-	// the guest, or 8 bytes of a bulk operation; a memory page costs 8192.
+	// the first function entered asks the host. One unit is at most 16 instructions
+	// of the guest, mostly less than one, or 8 bytes of a bulk operation, or an element of
+	// a table; growing by a memory page costs 8192. 200,000 units are a good allowance:
+	// 0.05 to 0.2 ms of ordinary code. It should not be below 20,000.
 	FuelExport = "pointsman:fuel"
 	// DepthExport is a mutable i32 global: the units of call depth left. It starts at
 	// Options.MaxDepth. It is whole again when a call returns, and not after a trap: a

@@ -9,9 +9,10 @@ import (
 	"testing"
 
 	"pointsman/pdk"
+	"pointsman/plugins/profile/rules"
 )
 
-func merged(t *testing.T, parts ...string) (*Composed, error) {
+func merged(t *testing.T, parts ...string) (*rules.Profile, error) {
 	t.Helper()
 	in := ComposeInput{Parts: []json.RawMessage{}}
 	for _, p := range parts {
@@ -34,7 +35,7 @@ func TestComposeRefuses(t *testing.T) {
 		{"loyalty from elsewhere", []string{ann, `{"source":"hubspot","account":"1","balance":1000000}`}, pdk.Permanent},
 		{"no record", []string{`"Ann"`}, pdk.Permanent},
 		{"a field of another type", []string{`{"source":"x","id":1}`}, pdk.Permanent},
-		{"too many", slices.Repeat([]string{"null"}, maxParts+1), pdk.Permanent},
+		{"too many", slices.Repeat([]string{"null"}, rules.MaxParts+1), pdk.Permanent},
 		{"none", nil, pdk.NotFound},
 		{"none that is there", []string{"null"}, pdk.NotFound},
 	}
@@ -56,35 +57,35 @@ func TestPrecedence(t *testing.T) {
 	tests := []struct {
 		name  string
 		parts []string
-		get   func(*Composed) string
+		get   func(*rules.Profile) string
 		want  string
 	}{
 		{"identity from Salesforce though older", []string{`{"source":"hubspot","name":{"full":"B"},` + newer + `}`, `{"source":"salesforce","name":{"full":"A"},` + older + `}`},
-			func(p *Composed) string { return p.Name.Full }, "A"},
+			func(p *rules.Profile) string { return p.Name.Full }, "A"},
 		{"identity from HubSpot where Salesforce has none", []string{`{"source":"salesforce","name":{}}`, `{"source":"hubspot","name":{"full":"B"}}`},
-			func(p *Composed) string { return p.Name.Full }, "B"},
+			func(p *rules.Profile) string { return p.Name.Full }, "B"},
 		{"identity from a CRM before others", []string{`{"source":"a-crm","birthday":"2000-01-01"}`, `{"source":"hubspot","birthday":"1999-01-01"}`},
-			func(p *Composed) string { return p.Birthday }, "1999-01-01"},
+			func(p *rules.Profile) string { return p.Birthday }, "1999-01-01"},
 		{"contact data from the newest", []string{`{"source":"salesforce","emails":["a@x.example"],` + older + `}`, `{"source":"hubspot","emails":["b@x.example"],` + newer + `}`},
-			func(p *Composed) string { return p.Emails[0] }, "b@x.example"},
+			func(p *rules.Profile) string { return p.Emails[0] }, "b@x.example"},
 		{"contact data from Salesforce in a tie", []string{`{"source":"hubspot","emails":["b@x.example"],` + newer + `}`, `{"source":"salesforce","emails":["a@x.example"],` + newer + `}`},
-			func(p *Composed) string { return p.Emails[0] }, "a@x.example"},
+			func(p *rules.Profile) string { return p.Emails[0] }, "a@x.example"},
 		{"a record without a time is the oldest", []string{`{"source":"salesforce","emails":["a@x.example"]}`, `{"source":"hubspot","emails":["b@x.example"],` + older + `}`},
-			func(p *Composed) string { return p.Emails[0] }, "b@x.example"},
+			func(p *rules.Profile) string { return p.Emails[0] }, "b@x.example"},
 		{"an address is never mixed", []string{`{"source":"salesforce","address":{"street":"S","city":"C"},` + older + `}`, `{"source":"hubspot","address":{"city":"D"},` + newer + `}`},
-			func(p *Composed) string { return p.Address.Street + "/" + p.Address.City }, "/D"},
+			func(p *rules.Profile) string { return p.Address.Street + "/" + p.Address.City }, "/D"},
 		{"the preferred phone is first", []string{`{"source":"hubspot","phone":"+2","phones":["+1","+2"]}`},
-			func(p *Composed) string { return strings.Join(p.Phones, " ") }, "+2 +1"},
+			func(p *rules.Profile) string { return strings.Join(p.Phones, " ") }, "+2 +1"},
 		{"a refusal wins", []string{`{"source":"salesforce","consent":{"emailOptOut":false},` + newer + `}`, `{"source":"hubspot","consent":{"emailOptOut":true},` + older + `}`},
-			func(p *Composed) string { return fmt.Sprint(*p.Consent.EmailOptOut) }, "true"},
+			func(p *rules.Profile) string { return fmt.Sprint(*p.Consent.EmailOptOut) }, "true"},
 		{"no refusal stays none", []string{`{"source":"salesforce","consent":{"callOptOut":false}}`, `{"source":"hubspot"}`},
-			func(p *Composed) string { return fmt.Sprint(*p.Consent.CallOptOut, p.Consent.EmailOptOut) }, "false <nil>"},
+			func(p *rules.Profile) string { return fmt.Sprint(*p.Consent.CallOptOut, p.Consent.EmailOptOut) }, "false <nil>"},
 		{"updated is the newest, in UTC", []string{`{"source":"salesforce",` + older + `}`, `{"source":"square","account":"1",` + newer + `}`},
-			func(p *Composed) string { return p.Updated }, "2024-12-31T23:00:00Z"},
+			func(p *rules.Profile) string { return p.Updated }, "2024-12-31T23:00:00Z"},
 		{"sources each once", []string{`{"source":"square","account":"1"}`, `{"source":"x"}`, `{"source":"salesforce"}`, `{"source":"salesforce","id":"2"}`},
-			func(p *Composed) string { return strings.Join(p.Sources, " ") }, "salesforce x square"},
+			func(p *rules.Profile) string { return strings.Join(p.Sources, " ") }, "salesforce x square"},
 		{"points without a number are left out", []string{`{"source":"square","account":"1","expiring":[{"at":"x"},{"points":5,"at":"y"}]}`},
-			func(p *Composed) string { return fmt.Sprint(p.Loyalty.Expiring) }, "[{5 y}]"},
+			func(p *rules.Profile) string { return fmt.Sprint(p.Loyalty.Expiring) }, "[{5 y}]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

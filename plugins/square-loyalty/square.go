@@ -1,10 +1,9 @@
 package main
 
 import (
-	"encoding/json"
-
 	"pointsman/pdk"
 	"pointsman/pdk/record"
+	"pointsman/plugins/square-loyalty/account"
 )
 
 // backend is the name that plugin.yaml wants.
@@ -45,12 +44,12 @@ func (Square) Get(h *pdk.Host, in GetInput) (*record.Loyalty, error) {
 		return nil, err
 	}
 	var got struct {
-		Account account `json:"loyalty_account"`
+		Account account.Account `json:"loyalty_account"`
 	}
 	if err := reply.JSON(&got); err != nil {
 		return nil, err
 	}
-	return got.Account.normal()
+	return got.Account.Record()
 }
 
 // Find reads the account of a phone number. A programme has one account for a number.
@@ -58,19 +57,9 @@ func (Square) Find(h *pdk.Host, in FindInput) (*record.Loyalty, error) {
 	if in.Phone == "" || record.Phone(in.Phone) != in.Phone {
 		return nil, pdk.Errorf(pdk.Permanent, "input: phone must be E.164: + and 8 to 15 digits")
 	}
-	var ask struct {
-		Query struct {
-			Mappings [1]struct {
-				Phone string `json:"phone_number"`
-			} `json:"mappings"`
-		} `json:"query"`
-		Limit int `json:"limit"`
-	}
-	ask.Query.Mappings[0].Phone = in.Phone
-	ask.Limit = 1
-	body, err := json.Marshal(ask)
+	body, err := account.Search(in.Phone)
 	if err != nil {
-		return nil, pdk.Errorf(pdk.Permanent, "the search cannot be written as JSON")
+		return nil, err
 	}
 	reply, err := h.Do(pdk.Request{
 		Backend: backend, Method: "POST", Path: accounts + "/search", Body: body,
@@ -79,43 +68,9 @@ func (Square) Find(h *pdk.Host, in FindInput) (*record.Loyalty, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found struct {
-		Accounts []account `json:"loyalty_accounts"`
-	}
+	var found account.Found
 	if err := reply.JSON(&found); err != nil {
 		return nil, err
 	}
-	if len(found.Accounts) == 0 { // Square leaves an empty list out
-		return nil, pdk.Errorf(pdk.NotFound, "no account has this phone number")
-	}
-	return found.Accounts[0].normal()
-}
-
-// account is a LoyaltyAccount as Square writes it; what it does not know is left out.
-type account struct {
-	ID       string      `json:"id"`
-	Balance  json.Number `json:"balance"`
-	Lifetime json.Number `json:"lifetime_points"`
-	Enrolled string      `json:"enrolled_at"`
-	Updated  string      `json:"updated_at"`
-	Expiring []struct {
-		Points json.Number `json:"points"`
-		At     string      `json:"expires_at"`
-	} `json:"expiring_point_deadlines"`
-}
-
-func (a account) normal() (*record.Loyalty, error) {
-	if a.ID == "" {
-		return nil, pdk.Errorf(pdk.Permanent, "the back end's answer has no account id")
-	}
-	out := &record.Loyalty{
-		Source: "square", Account: a.ID, Balance: a.Balance, Lifetime: a.Lifetime,
-		Enrolled: record.Time(a.Enrolled), Updated: record.Time(a.Updated),
-	}
-	for _, e := range a.Expiring {
-		if at := record.Time(e.At); at != "" && e.Points != "" {
-			out.Expiring = append(out.Expiring, record.Expiry{Points: e.Points, At: at})
-		}
-	}
-	return out, nil
+	return found.Record()
 }

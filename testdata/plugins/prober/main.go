@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"strconv"
 	"strings"
 
 	"pointsman/pdk"
@@ -33,6 +34,9 @@ type fetchOutput struct {
 //go:wasmexport fetch
 func fetch() int32 {
 	return pdk.Serve(func(h *pdk.Host, in fetchInput) (*fetchOutput, error) {
+		for i, f := range in.Header {
+			in.Header[i] = pdk.Field{Name: unquote(f.Name), Value: unquote(f.Value)}
+		}
 		reply, err := h.Do(pdk.Request{
 			Backend: in.Backend, Method: in.Method, Path: in.Path,
 			Query: in.Query, Header: in.Header, Body: []byte(in.Body),
@@ -50,6 +54,14 @@ func fetch() int32 {
 		}
 		return &fetchOutput{Status: reply.Status, Header: reply.Header, Body: string(reply.Body)}, nil
 	})
+}
+
+// unquote reads Go's escapes, because a consumer cannot send control characters as they are.
+func unquote(s string) string {
+	if text, err := strconv.Unquote(`"` + s + `"`); err == nil {
+		return text
+	}
+	return s
 }
 
 //go:wasmexport say
@@ -89,7 +101,7 @@ func leave() int32 {
 //go:wasmexport shout
 func shout() int32 {
 	return pdk.Serve(func(h *pdk.Host, _ json.RawMessage) (string, error) {
-		for range 10_000 {
+		for range 1_000 {
 			h.Log(pdk.Info, strings.Repeat("loud ", 100)+"\x1b[31m\n{\"level\":\"fake\"}")
 		}
 		return "done", nil

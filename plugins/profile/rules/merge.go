@@ -1,4 +1,4 @@
-package main
+package rules
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ import (
 type merge struct{ conflicts []Conflict }
 
 // note records that others disagree with kept, if there are others.
-func (m *merge) note(field string, kept *part, others []*part) {
+func (m *merge) note(field string, kept *Part, others []*Part) {
 	if len(others) == 0 {
 		return
 	}
@@ -25,13 +25,13 @@ func (m *merge) note(field string, kept *part, others []*part) {
 }
 
 // text takes the first record that has the field. Values that differ in case only agree.
-func (m *merge) text(field string, records []*part, get func(*part) string) string {
-	i := slices.IndexFunc(records, func(p *part) bool { return get(p) != "" })
+func (m *merge) text(field string, records []*Part, get func(*Part) string) string {
+	i := slices.IndexFunc(records, func(p *Part) bool { return get(p) != "" })
 	if i < 0 {
 		return ""
 	}
 	value := get(records[i])
-	var others []*part
+	var others []*Part
 	for _, p := range records[i+1:] {
 		if v := get(p); v != "" && !strings.EqualFold(v, value) {
 			others = append(others, p)
@@ -43,13 +43,13 @@ func (m *merge) text(field string, records []*part, get func(*part) string) stri
 
 // list takes the list of the first record that has one. A record agrees if it knows the
 // list's first entry, too.
-func (m *merge) list(field string, records []*part, get func(*part) []string) []string {
-	i := slices.IndexFunc(records, func(p *part) bool { return len(get(p)) > 0 })
+func (m *merge) list(field string, records []*Part, get func(*Part) []string) []string {
+	i := slices.IndexFunc(records, func(p *Part) bool { return len(get(p)) > 0 })
 	if i < 0 {
 		return nil
 	}
 	values := get(records[i])
-	var others []*part
+	var others []*Part
 	for _, p := range records[i+1:] {
 		if list := get(p); len(list) > 0 && !containsFold(list, values[0]) {
 			others = append(others, p)
@@ -64,7 +64,7 @@ func containsFold(list []string, s string) bool {
 }
 
 // preferredPhones is a record's phones, its preferred one first.
-func preferredPhones(p *part) []string {
+func preferredPhones(p *Part) []string {
 	if p.Phone == "" || len(p.Phones) > 0 && p.Phones[0] == p.Phone {
 		return p.Phones
 	}
@@ -73,44 +73,44 @@ func preferredPhones(p *part) []string {
 }
 
 // name takes the whole name of the first record that has one: halves of two names are nobody's.
-func (m *merge) name(records []*part) *record.Name {
-	records = slices.DeleteFunc(slices.Clone(records), func(p *part) bool { return p.Name == nil || *p.Name == record.Name{} })
+func (m *merge) name(records []*Part) *record.Name {
+	records = slices.DeleteFunc(slices.Clone(records), func(p *Part) bool { return p.Name == nil || *p.Name == record.Name{} })
 	if len(records) == 0 {
 		return nil
 	}
 	kept := *records[0].Name
-	m.text("name.given", keeping(records, kept.Given), func(p *part) string { return p.Name.Given })
-	m.text("name.family", keeping(records, kept.Family), func(p *part) string { return p.Name.Family })
+	m.text("name.given", keeping(records, kept.Given), func(p *Part) string { return p.Name.Given })
+	m.text("name.family", keeping(records, kept.Family), func(p *Part) string { return p.Name.Family })
 	return &kept
 }
 
 // address takes the whole address of the first record that has one, for the same reason.
-func (m *merge) address(records []*part) *record.Address {
-	records = slices.DeleteFunc(slices.Clone(records), func(p *part) bool { return p.Address == nil || *p.Address == record.Address{} })
+func (m *merge) address(records []*Part) *record.Address {
+	records = slices.DeleteFunc(slices.Clone(records), func(p *Part) bool { return p.Address == nil || *p.Address == record.Address{} })
 	if len(records) == 0 {
 		return nil
 	}
 	kept := *records[0].Address
-	m.text("address.street", keeping(records, kept.Street), func(p *part) string { return p.Address.Street })
-	m.text("address.city", keeping(records, kept.City), func(p *part) string { return p.Address.City })
-	m.text("address.region", keeping(records, kept.Region), func(p *part) string { return p.Address.Region })
-	m.text("address.postalCode", keeping(records, kept.PostalCode), func(p *part) string { return p.Address.PostalCode })
-	m.text("address.country", keeping(records, kept.Country), func(p *part) string { return p.Address.Country })
+	m.text("address.street", keeping(records, kept.Street), func(p *Part) string { return p.Address.Street })
+	m.text("address.city", keeping(records, kept.City), func(p *Part) string { return p.Address.City })
+	m.text("address.region", keeping(records, kept.Region), func(p *Part) string { return p.Address.Region })
+	m.text("address.postalCode", keeping(records, kept.PostalCode), func(p *Part) string { return p.Address.PostalCode })
+	m.text("address.country", keeping(records, kept.Country), func(p *Part) string { return p.Address.Country })
 	return &kept
 }
 
 // keeping returns records if the kept one, the first, has the field; without its value there
 // is nothing to disagree with.
-func keeping(records []*part, value string) []*part {
+func keeping(records []*Part, value string) []*Part {
 	if value == "" {
 		return nil
 	}
 	return records
 }
 
-func (m *merge) consent(records []*part) *record.Consent {
-	flag := func(get func(*record.Consent) *bool) func(*part) *bool {
-		return func(p *part) *bool {
+func (m *merge) consent(records []*Part) *record.Consent {
+	flag := func(get func(*record.Consent) *bool) func(*Part) *bool {
+		return func(p *Part) *bool {
 			if p.Consent == nil {
 				return nil
 			}
@@ -124,8 +124,8 @@ func (m *merge) consent(records []*part) *record.Consent {
 }
 
 // refusal is true if any record says so, false if one does and none says true, else nil.
-func (m *merge) refusal(field string, records []*part, get func(*part) *bool) *bool {
-	var yes, no []*part
+func (m *merge) refusal(field string, records []*Part, get func(*Part) *bool) *bool {
+	var yes, no []*Part
 	for _, p := range records {
 		switch v := get(p); {
 		case v == nil:
@@ -146,12 +146,12 @@ func (m *merge) refusal(field string, records []*part, get func(*part) *bool) *b
 }
 
 // loyalty takes the account that was updated last.
-func (m *merge) loyalty(members []*part) *Loyalty {
+func (m *merge) loyalty(members []*Part) *Loyalty {
 	if len(members) == 0 {
 		return nil
 	}
 	kept := members[0] // one source only, so the order is by update
-	m.note("loyalty", kept, slices.DeleteFunc(slices.Clone(members), func(p *part) bool { return p.Account == kept.Account }))
+	m.note("loyalty", kept, slices.DeleteFunc(slices.Clone(members), func(p *Part) bool { return p.Account == kept.Account }))
 	return &Loyalty{
 		Balance: kept.Balance, Lifetime: kept.Lifetime, Enrolled: kept.Enrolled,
 		// Without a number the entry would read as 0 points.
