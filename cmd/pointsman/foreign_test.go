@@ -34,6 +34,21 @@ spec:
   answer: "${count}"
 ---
 apiVersion: pointsman/v1
+kind: Plugin
+metadata: {name: settings}
+spec: {module: {path: config.wasm}, config: {thing: as-deployed}}
+---
+apiVersion: pointsman/v1
+kind: Route
+metadata: {name: settings}
+spec:
+  path: GET /v1/settings
+  scopes: [text]
+  deadline: 5s
+  steps: {thing: {call: settings.run_test, required: true}}
+  answer: "${thing}"
+---
+apiVersion: pointsman/v1
 kind: Route
 metadata: {name: hello}
 spec:
@@ -57,7 +72,7 @@ func TestForeignPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	modules := t.TempDir()
-	for _, name := range []string{"count_vowels.wasm", "hello.wasm", "http_headers.wasm"} {
+	for _, name := range []string{"count_vowels.wasm", "hello.wasm", "config.wasm"} {
 		module, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "wasm", name))
 		if err != nil {
 			t.Fatal(err)
@@ -76,6 +91,9 @@ func TestForeignPlugin(t *testing.T) {
 		if want := `{"count":3,"total":3,"vowels":"aeiouAEIOU"}`; got.status != http.StatusOK || got.body != want {
 			t.Errorf("count_vowels: %v, want %s", got, want)
 		}
+	}
+	if got := r.get("reader", "/v1/settings"); got.body != `{"config": "as-deployed"}` {
+		t.Errorf("config: %v, want what the manifest says\n%s", got, r.output)
 	}
 	// What is not JSON is never relayed.
 	if got := r.get("reader", "/v1/hello"); got.status != http.StatusBadGateway {

@@ -10,6 +10,7 @@ import (
 
 	"pointsman/host/grant"
 	"pointsman/host/manifest"
+	"pointsman/host/sandbox"
 	"pointsman/host/wasm"
 	"pointsman/pdk/wire"
 )
@@ -126,36 +127,20 @@ func (p *draftPlugin) lacks(s manifest.Step) manifest.Faults {
 }
 
 func (p *draftPlugin) exports(function string) bool {
-	return slices.ContainsFunc(p.info.Exports, func(e wasm.Export) bool { return e.Name == function && callable(e) })
+	return slices.Contains(sandbox.Callable(p.info.Exports), function)
 }
 
+// functions are those that a step may call: what the module offers, and of that what its
+// author declares.
 func (p *draftPlugin) functions() []string {
-	var names []string
-	for _, e := range p.info.Exports {
-		if !callable(e) {
-			continue
-		}
-		if p.about != nil {
-			if _, ok := p.about.Functions[e.Name]; !ok {
-				continue
-			}
-		}
-		names = append(names, e.Name)
+	names := sandbox.Callable(p.info.Exports)
+	if p.about == nil {
+		return names
 	}
-	slices.Sort(names)
-	return names
-}
-
-// callable reports whether e can be a plugin's function: Extism's are () -> i32, some
-// PDKs leave the result out.
-func callable(e wasm.Export) bool {
-	if e.Kind != wasm.FuncExport || len(e.Type.Params) > 0 || len(e.Type.Results) > 1 {
-		return false
-	}
-	if e.Name == "_initialize" || e.Name == "_start" || e.Name == "__wasm_call_ctors" {
-		return false
-	}
-	return len(e.Type.Results) == 0 || e.Type.Results[0] == wasm.I32
+	return slices.DeleteFunc(names, func(name string) bool {
+		_, declared := p.about.Functions[name]
+		return !declared
+	})
 }
 
 func aboutOf(file string, info *wasm.Info) (*manifest.About, error) {

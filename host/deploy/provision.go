@@ -119,8 +119,9 @@ func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name s
 	if err != nil {
 		return nil, err
 	}
-	module, err := d.parts.Engine.Compile(ctx, dp.module, imports, sandbox.Limits{
-		Memory: dp.manifest.Limits.Memory, Time: dp.manifest.Limits.Time,
+	module, err := d.parts.Engine.Compile(ctx, dp.module, sandbox.Terms{
+		Imports: imports, Config: dp.manifest.Config,
+		Limits: sandbox.Limits{Memory: dp.manifest.Limits.Memory, Time: dp.manifest.Limits.Time},
 	})
 	if err != nil {
 		return nil, err

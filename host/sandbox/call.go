@@ -15,7 +15,8 @@ import (
 type call struct {
 	export string
 	limits Limits
-	now    time.Time // what the guest's clocks show until the call ends
+	config map[string]string // never changed
+	now    time.Time         // what the guest's clocks show until the call ends
 	random io.Reader
 	memory *guestMemory
 	kernel kernel
@@ -35,10 +36,11 @@ type call struct {
 type callKey struct{}
 
 // newCall returns the record of a call that begins now. limits has no zero fields.
-func newCall(export string, limits Limits, now time.Time, random io.Reader, logger Logger) *call {
+func newCall(export string, limits Limits, config map[string]string, now time.Time, random io.Reader, logger Logger) *call {
 	return &call{
 		export: export,
 		limits: limits,
+		config: config,
 		now:    now.Truncate(time.Millisecond),
 		random: random,
 		memory: &guestMemory{limit: limits.Memory},

@@ -27,7 +27,7 @@ func blocking(t *testing.T, heedsContext bool) (m sandbox.Module, begun, release
 		}
 		return wire.Done([]byte("released"))
 	}}
-	m, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, "http_own"), []sandbox.Import{wait}, sandbox.Limits{})
+	m, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, "http_own"), sandbox.Terms{Imports: []sandbox.Import{wait}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,11 +77,7 @@ func extismABI() []hostFunc {
 		}),
 		env("error_get", ":I", func(_ context.Context, c *call, s []uint64) { s[0] = c.kernel.failureAt }),
 
-		// A plugin's configuration comes with its request; here is none.
-		env("config_get", "I:I", func(_ context.Context, c *call, s []uint64) {
-			c.whole("config_get", s[0])
-			s[0] = 0
-		}),
+		env("config_get", "I:I", configGet),
 		env("var_get", "I:I", varGet),
 		env("var_set", "II", varSet),
 
@@ -142,11 +138,24 @@ func outputSet(_ context.Context, c *call, s []uint64) {
 	}
 }
 
+// configGet leaves the block of the name alone, as go-sdk does. 0 means that there is none.
+func configGet(_ context.Context, c *call, s []uint64) {
+	value, ok := c.config[string(c.whole("config_get", s[0]))]
+	if !ok {
+		s[0] = 0
+		return
+	}
+	at, ok := c.kernel.put([]byte(value))
+	if !ok {
+		c.abort(ABI, "config_get: no room for %d bytes", len(value))
+	}
+	s[0] = at
+}
+
 // varGet frees the block of the name, as go-sdk does.
 func varGet(_ context.Context, c *call, s []uint64) {
-	name := string(c.whole("var_get", s[0]))
+	value, ok := c.vars.values[string(c.whole("var_get", s[0]))]
 	c.kernel.free(s[0])
-	value, ok := c.vars.values[name]
 	if !ok {
 		s[0] = 0
 		return

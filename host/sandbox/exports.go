@@ -21,9 +21,10 @@ var runtimeExports = []string{"malloc", "free", "calloc", "realloc", "resume", "
 // runtimePrefixes begin the names of more of them: C, AssemblyScript, TinyGo and Haskell.
 var runtimePrefixes = []string{"_", "~", "asyncify_", "hs_", wasm.ReservedPrefix}
 
-// callable are the exports that a caller may use, sorted: functions without parameters
-// that return a code or nothing, as Extism's do.
-func callable(exports []wasm.Export) []string {
+// Callable are the exports of a module that a caller may use, sorted: functions without
+// parameters that return a code or nothing, as Extism's do, and that no compiler keeps for
+// itself.
+func Callable(exports []wasm.Export) []string {
 	var names []string
 	for _, e := range exports {
 		if e.Kind == wasm.FuncExport && isPlain(e.Type) && !isRuntimeExport(e.Name) {

@@ -107,12 +107,12 @@ func (l Limits) withDefaults() (Limits, error) {
 // Compile implements Engine. It takes up to some seconds for a large module, and wazero
 // does not look at ctx while it compiles: the time is bounded by the limits of host/wasm,
 // and ctx is looked at before and after. It starts no goroutine.
-func (e *Extism) Compile(ctx context.Context, module []byte, imports []Import, limits Limits) (Module, error) {
-	limits, err := limits.withDefaults()
+func (e *Extism) Compile(ctx context.Context, module []byte, terms Terms) (Module, error) {
+	limits, err := terms.Limits.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	o, err := newOffer(imports)
+	o, err := newOffer(terms.Imports)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,8 @@ func (e *Extism) Compile(ctx context.Context, module []byte, imports []Import, l
 	m := &extismModule{
 		engine:    e,
 		limits:    limits,
-		exports:   callable(info.Exports),
+		config:    terms.Config,
+		exports:   Callable(info.Exports),
 		initial:   initializer(info.Exports),
 		memories:  1,
 		running:   map[*call]context.CancelFunc{},

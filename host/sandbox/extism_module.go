@@ -22,6 +22,7 @@ type extismModule struct {
 	plugin   *extism.CompiledPlugin
 	cache    wazero.CompilationCache
 	limits   Limits // no zero fields
+	config   map[string]string
 	exports  []string
 	initial  string // the initializer, "" without one
 	memories int    // that an instance consists of, go-sdk's kernel included
@@ -52,7 +53,7 @@ func (m *extismModule) Call(ctx context.Context, export string, in []byte) ([]by
 	ctx, cancel := context.WithTimeout(ctx, m.limits.Time)
 	defer cancel()
 	o := m.engine.options
-	c := newCall(export, m.limits, o.Clock(), o.Random, o.Logger)
+	c := newCall(export, m.limits, m.config, o.Clock(), o.Random, o.Logger)
 	if !m.enter(c, cancel) {
 		return nil, ErrClosed
 	}

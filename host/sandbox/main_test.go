@@ -47,7 +47,7 @@ func newEngine(t testing.TB, o sandbox.ExtismOptions) *sandbox.Extism {
 // compile returns a module that is closed at the end of the test.
 func compile(t testing.TB, o sandbox.ExtismOptions, module []byte, imports []sandbox.Import, limits sandbox.Limits) sandbox.Module {
 	t.Helper()
-	m, err := newEngine(t, o).Compile(context.Background(), module, imports, limits)
+	m, err := newEngine(t, o).Compile(context.Background(), module, sandbox.Terms{Imports: imports, Limits: limits})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestImportsNotOfferedAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, tt.module), tt.imports, sandbox.Limits{})
+			m, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, tt.module), sandbox.Terms{Imports: tt.imports})
 			if m != nil || err == nil {
 				t.Fatalf("got module %v, error %v", m, err)
 			}
@@ -86,7 +86,7 @@ func TestModulesAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), tt.module, nil, tt.limits)
+			_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), tt.module, sandbox.Terms{Limits: tt.limits})
 			if !errors.As(err, &bad) {
 				t.Errorf("got %v, want a *wasm.Error", err)
 			}
@@ -114,7 +114,7 @@ func TestLimitsAndImportsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, "echo"), tt.imports, tt.limits)
+			_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, "echo"), sandbox.Terms{Imports: tt.imports, Limits: tt.limits})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
@@ -125,7 +125,7 @@ func TestLimitsAndImportsThatMakeNoSenseAreRefused(t *testing.T) {
 func TestCompileHeedsItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(ctx, testModule(t, "echo"), nil, sandbox.Limits{})
+	_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(ctx, testModule(t, "echo"), sandbox.Terms{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

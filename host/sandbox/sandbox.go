@@ -11,12 +11,12 @@ import (
 
 // Engine turns a module's bytes into something that can be called.
 type Engine interface {
-	// Compile checks, rewrites and compiles module. It links nothing but imports, the
+	// Compile checks, rewrites and compiles module. It links nothing but terms.Imports, the
 	// Extism ABI without its http functions, and a WASI without files, sockets,
 	// environment, arguments or sleep. A module that needs anything else is refused
 	// with an *ImportError; one that breaks a limit, with the error of host/wasm.
 	// ctx bounds the compilation.
-	Compile(ctx context.Context, module []byte, imports []Import, limits Limits) (Module, error)
+	Compile(ctx context.Context, module []byte, terms Terms) (Module, error)
 	// Name is the word for the engine in configuration and logs.
 	Name() string
 }
@@ -32,6 +32,14 @@ type Module interface {
 	Exports() []string
 	// Close waits for running calls until ctx ends, then frees what the module holds.
 	Close(ctx context.Context) error
+}
+
+// Terms is what a guest is run on. The engine does not change it, nor may the caller
+// afterwards.
+type Terms struct {
+	Imports []Import          // the operations that it is lent
+	Config  map[string]string // what Extism's config_get finds; no secrets: guests read it
+	Limits  Limits
 }
 
 // Import is one operation lent to a guest, through both doors (see pdk/wire).

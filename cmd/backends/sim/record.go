@@ -111,11 +111,6 @@ func (d *draft) setInt(name string, n int) { d.set(name, strconv.Itoa(n)) }
 
 func (d *draft) setBool(name string, b bool) { d.set(name, strconv.FormatBool(b)) }
 
-func (d *draft) get(name string) string {
-	i, _ := d.table.find(name)
-	return d.values[i].text
-}
-
 // done renders the record. Null fields are part of the full rendering.
 func (d *draft) done(id string) *record {
 	all := make([]int, len(d.values))
