@@ -37,6 +37,7 @@ var layers = map[string]int{
 	"cmd/backends/sim":               7,
 	"cmd/pointsman":                  8,
 	"cmd/backends":                   8,
+	"cmd/bench":                      8,
 }
 
 // owners are the packages that alone may import a big dependency.

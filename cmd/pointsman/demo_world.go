@@ -42,45 +42,48 @@ type demoWorld struct {
 
 // newDemoWorld does what an admin does, in that order: back ends, secrets, keys, manifests,
 // broker. On an error it has ended what it began.
-func newDemoWorld(ctx context.Context, dir string, c demoConfig) (w *demoWorld, err error) {
-	w = &demoWorld{dir: dir, keys: map[string]string{}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, w.close())
-		}
-	}()
+func newDemoWorld(ctx context.Context, dir string, c demoConfig) (*demoWorld, error) {
+	w := &demoWorld{dir: dir, keys: map[string]string{}}
+	if err := w.begin(ctx, c); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+func (w *demoWorld) begin(ctx context.Context, c demoConfig) error {
+	var err error
 	if w.ca, err = sim.NewCA(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.write("ca.pem", w.ca.PEM()); err != nil {
-		return nil, err
+		return err
 	}
 	set, faults := manifest.Load(rootFS(c.manifests))
 	if err := faults.Err(); err != nil {
-		return nil, refused(err)
+		return refused(err)
 	}
-	state := host.Config{Data: filepath.Join(dir, "data")}
+	state := host.Config{Data: filepath.Join(w.dir, "data")}
 	keyring, err := openState(state)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	moved, err := w.startSystems(set, state.Data, keyring)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.copyManifests(c.manifests, moved); err != nil {
-		return nil, err
+		return err
 	}
 	keys, err := consumer.OpenKeys(state.Data, keyring.MAC)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, m := range set.Consumers {
 		if w.keys[m.Name], err = keys.New(broker.PrincipalID(m.Name)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return w, w.startBroker(ctx, state, c)
+	return w.startBroker(ctx, state, c)
 }
 
 // startSystems starts a simulation for every back end that the manifests name, each with a
