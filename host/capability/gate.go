@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"time"
 
 	"pointsman/host/audit"
 	"pointsman/host/broker"
@@ -23,8 +25,9 @@ type Recorder interface {
 type Gate struct {
 	Capabilities []Capability
 	Recorder     Recorder
-	// Fault is told of every effect that failed, with the cause that the plugin is not told,
-	// and of bugs of ours. Required; safe for concurrent use.
+	// Fault is told of every effect that failed and every record that could not be kept, with
+	// the cause that the plugin is not told, and of bugs of ours. Required; safe for
+	// concurrent use.
 	Fault func(call broker.Call, resource string, err error)
 }
 
@@ -81,7 +84,7 @@ func (g *Gate) door(c Capability, name string, op Op) func(context.Context, []by
 		}
 		defer func() {
 			if r := recover(); r != nil { // a bug of ours; the guest learns nothing of it
-				g.Fault(call, use.Resource, fmt.Errorf("%s.%s panicked: %v\n%s", c.Name(), name, r, debug.Stack()))
+				g.Fault(call, use.Resource, fmt.Errorf("%s.%s panicked: %s\n%s", c.Name(), name, panicWord(r), debug.Stack()))
 				reply = wire.Failed(wire.Error{Code: wire.Permanent, Message: "internal error"})
 			}
 		}()
@@ -103,28 +106,28 @@ func (g *Gate) door(c Capability, name string, op Op) func(context.Context, []by
 // pass takes one request through the gate. What cannot be recorded is not done.
 func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op, request []byte) ([]byte, error) {
 	if call.Principal.ID == "" {
-		return nil, g.refuse(ctx, use, errNobody())
+		return nil, g.refuse(ctx, call, use, errNobody())
 	}
 	if ok, first := call.Budget.Take(); !ok {
 		if first { // a storm of calls must not become a storm of records
-			return nil, g.refuse(ctx, use, errSpent())
+			return nil, g.refuse(ctx, call, use, errSpent())
 		}
 		return nil, errSpent()
 	}
 	planned, err := op(request)
 	use.Resource = planned.Resource
 	if err != nil {
-		return nil, g.refuse(ctx, use, err)
+		return nil, g.refuse(ctx, call, use, err)
 	}
 	use.Decision = audit.Allowed
-	if err := g.Recorder.Use(ctx, *use); err != nil {
-		return nil, errUnrecorded(err)
+	if err := g.record(ctx, call, use); err != nil {
+		return nil, err
 	}
 	payload, err := planned.Do(ctx)
 	if err != nil {
 		g.Fault(call, use.Resource, err)
 		if broker.KindOf(err) == broker.Denied { // decided only now: an address that a name came to
-			return nil, g.refuse(ctx, use, err)
+			return nil, g.refuse(ctx, call, use, err)
 		}
 	}
 	return payload, err
@@ -148,12 +151,22 @@ func (g *Gate) passUnrecorded(ctx context.Context, call broker.Call, use *audit.
 }
 
 // refuse records a refusal and returns it.
-func (g *Gate) refuse(ctx context.Context, use *audit.Use, refusal error) error {
+func (g *Gate) refuse(ctx context.Context, call broker.Call, use *audit.Use, refusal error) error {
 	use.Decision, use.Reason = audit.Denied, reason(refusal)
-	if err := g.Recorder.Use(ctx, *use); err != nil {
-		return errUnrecorded(err)
+	if err := g.record(ctx, call, use); err != nil {
+		return err
 	}
 	return refusal
+}
+
+// record keeps use. The error is for the guest; the cause goes to Fault.
+func (g *Gate) record(ctx context.Context, call broker.Call, use *audit.Use) error {
+	err := g.Recorder.Use(ctx, *use)
+	if err == nil {
+		return nil
+	}
+	g.Fault(call, use.Resource, fmt.Errorf("record the use: %w", err))
+	return &broker.Error{Kind: broker.Unavailable, Detail: "the use could not be recorded", Err: err}
 }
 
 func errNobody() error {
@@ -164,8 +177,13 @@ func errSpent() error {
 	return &broker.Error{Kind: broker.Denied, Detail: "the request has used up its budget of host calls"}
 }
 
-func errUnrecorded(err error) error {
-	return &broker.Error{Kind: broker.Unavailable, Detail: "the use could not be recorded", Err: err}
+// panicWord is what may be told of a panic's value: it can hold data of a request, unless
+// it is of Go's own making.
+func panicWord(value any) string {
+	if e, ok := value.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("%T", value)
 }
 
 func reason(err error) string {
@@ -178,17 +196,17 @@ func reason(err error) string {
 // wireError is what a guest is told of err: a code and the Detail, never the cause.
 func wireError(err error) wire.Error {
 	e, ok := errors.AsType[*broker.Error](err)
-	if !ok {
+	if !ok || e.Kind == broker.Internal {
 		return wire.Error{Code: wire.Permanent, Message: "internal error"}
 	}
-	code := wire.Permanent
+	code, after := wire.Permanent, time.Duration(0)
 	switch e.Kind {
 	case broker.Denied:
 		code = wire.Denied
 	case broker.NotFound:
 		code = wire.NotFound
 	case broker.RateLimited:
-		code = wire.RateLimited
+		code, after = wire.RateLimited, e.After
 	case broker.Unavailable, broker.Upstream, broker.UpstreamTimeout, broker.Canceled:
 		code = wire.Transient
 	}
@@ -196,5 +214,5 @@ func wireError(err error) wire.Error {
 	if message == "" {
 		message = e.Kind.String()
 	}
-	return wire.Error{Code: code, Message: message}
+	return wire.Error{Code: code, Message: message, AfterMS: after.Milliseconds()}
 }

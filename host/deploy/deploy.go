@@ -57,10 +57,29 @@ type Deployer struct {
 	applying sync.Mutex // one deployment at a time
 	number   uint64     // guarded by applying
 	drains   sync.WaitGroup
+
+	open     span // until Close begins: deployments
+	patience span // until the time of Close is up: drains
 }
 
+// span is a stretch of a Deployer's life.
+type span struct {
+	ctx context.Context
+	end context.CancelFunc
+}
+
+func newSpan() span {
+	ctx, cancel := context.WithCancel(context.Background())
+	return span{ctx, cancel}
+}
+
+// ErrClosed is why nothing is deployed after Close.
+var ErrClosed = errors.New("deploy: closed")
+
 // New returns a Deployer without a release: every request is answered Unavailable.
-func New(parts Parts) *Deployer { return &Deployer{parts: parts} }
+func New(parts Parts) *Deployer {
+	return &Deployer{parts: parts, open: newSpan(), patience: newSpan()}
+}
 
 // Check builds the release that src describes, as Apply would, and throws it away. It
 // returns every fault found, as manifest.Faults where they have a place.
@@ -73,12 +92,22 @@ func (d *Deployer) Check(ctx context.Context, src Source) error {
 }
 
 // Apply makes src the live release. When it returns an error, what ran before runs on.
+// Close stops an Apply that runs; after it, the error is ErrClosed.
 func (d *Deployer) Apply(ctx context.Context, by broker.Principal, src Source) error {
 	d.applying.Lock()
 	defer d.applying.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(d.open.ctx, func() { cancel(ErrClosed) })()
+	if d.open.ctx.Err() != nil {
+		return ErrClosed
+	}
 	next, err := d.build(ctx, src, d.number+1)
 	if err != nil {
 		return err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return errors.Join(err, next.close(ctx))
 	}
 	if err := d.record(ctx, by, next); err != nil {
 		return errors.Join(fmt.Errorf("record the deployment: %w", err), next.close(ctx))
@@ -137,7 +166,7 @@ func (d *Deployer) drain(old *Release) {
 		return
 	}
 	d.drains.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		ctx, cancel := context.WithTimeout(d.patience.ctx, drainTime)
 		defer cancel()
 		if err := old.close(ctx); err != nil {
 			d.parts.Log.Error("release did not drain", "release", old.number, "err", err)
@@ -147,11 +176,13 @@ func (d *Deployer) drain(old *Release) {
 	})
 }
 
-// Close takes the live release away and waits until it and its predecessors have drained,
-// or ctx ends.
+// Close takes the live release away and waits until it and its predecessors have drained.
+// When ctx ends first, the guests that still run are stopped. A second Close does nothing.
 func (d *Deployer) Close(ctx context.Context) error {
+	d.open.end()
 	d.applying.Lock()
 	defer d.applying.Unlock()
+	defer context.AfterFunc(ctx, d.patience.end)()
 	var err error
 	if old := d.live.Swap(nil); old != nil {
 		err = old.close(ctx)

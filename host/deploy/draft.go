@@ -1,12 +1,15 @@
 package deploy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"pointsman/host/grant"
 	"pointsman/host/manifest"
@@ -78,6 +81,7 @@ func newDraft(src Source, offered []string) (*draft, manifest.Faults) {
 			faults = append(faults, d.plugins[s.Plugin].lacks(s)...)
 		}
 	}
+	sortFaults(faults)
 	if faults.HasErrors() {
 		return nil, faults
 	}
@@ -106,7 +110,16 @@ func newDraftPlugin(modules fs.FS, m *manifest.Plugin, offered []string) (*draft
 	p.grant, err = grant.Approve(grant.Ask{
 		Plugin: m.Name, Imports: importsOf(p.info), Wants: wantsOf(p.about), Grants: m.Grants, Offered: offered,
 	})
-	return p, grantFaults(m, err)
+	return p, append(pluginFaults(m, CodeGrant, "spec.grants", err),
+		pluginFaults(m, CodeCompile, "spec.module", sandbox.Check(ungranted(p.info.Imports), nil))...)
+}
+
+// ungranted are the imports that no grant could offer: the engine offers them to every
+// module, or nobody does.
+func ungranted(imports []wasm.Import) []wasm.Import {
+	return slices.DeleteFunc(slices.Clone(imports), func(i wasm.Import) bool {
+		return grant.CapabilityOf(grant.Import{Module: i.Module, Name: i.Name}) != ""
+	})
 }
 
 // lacks says when p has no function for s. A plugin that could not be read lacks nothing:
@@ -171,7 +184,8 @@ func importsOf(info *wasm.Info) []grant.Import {
 	return imports
 }
 
-func grantFaults(m *manifest.Plugin, err error) manifest.Faults {
+// pluginFaults is one fault for each error that err joins, none for nil.
+func pluginFaults(m *manifest.Plugin, code, path string, err error) manifest.Faults {
 	if err == nil {
 		return nil
 	}
@@ -181,7 +195,7 @@ func grantFaults(m *manifest.Plugin, err error) manifest.Faults {
 	}
 	var faults manifest.Faults
 	for _, e := range errs {
-		faults = append(faults, fault(m.Pos, CodeGrant, "spec.grants", "plugin %s: %v", m.Name, e))
+		faults = append(faults, fault(m.Pos, code, path, "plugin %s: %v", m.Name, e))
 	}
 	return faults
 }
@@ -193,6 +207,14 @@ func fault(pos manifest.Pos, code, path, format string, args ...any) manifest.Fa
 	}
 }
 
+// sortFaults puts faults in the order of their places, as host/manifest does.
+func sortFaults(faults manifest.Faults) {
+	slices.SortStableFunc(faults, func(a, b manifest.Fault) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))
+	})
+}
+
 func digest(module []byte) string {
 	sum := sha256.Sum256(module)
 	return hex.EncodeToString(sum[:])
@@ -202,26 +224,30 @@ func list(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	s := names[0]
-	for _, n := range names[1:] {
-		s += ", " + n
-	}
-	return s
+	return strings.Join(names, ", ")
 }
 
 // maxModule is the size of a module that is read at all. SECURITY-RULES: 16 MiB.
 const maxModule = 16 << 20
 
-func readModule(modules fs.FS, path string) ([]byte, error) {
-	info, err := fs.Stat(modules, path)
+func readModule(modules fs.FS, path string) (module []byte, err error) {
+	file, err := modules.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no module %s in the modules folder", path)
+	}
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no module %s in the modules folder", path)
-		}
 		return nil, err
 	}
-	if info.Size() > maxModule {
+	defer func() { err = errors.Join(err, file.Close()) }()
+	switch info, err := file.Stat(); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("module %s is not a file", path)
+	}
+	module, err = io.ReadAll(io.LimitReader(file, maxModule+1))
+	if err == nil && len(module) > maxModule {
 		return nil, fmt.Errorf("module %s is larger than %d MiB", path, maxModule>>20)
 	}
-	return fs.ReadFile(modules, path)
+	return module, err
 }

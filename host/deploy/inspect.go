@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"pointsman/host/grant"
@@ -54,7 +56,10 @@ func Inspect(module []byte, lendable []sandbox.Import) (*Inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Inspection{SHA256: digest(module), Size: len(module), Functions: info.Functions}
+	r := &Inspection{
+		SHA256: digest(module), Size: len(module), Functions: info.Functions,
+		Exports: []InspectionExport{}, Imports: []InspectionImport{}, // lists in JSON, also when empty
+	}
 	if info.Memory != nil {
 		r.MemoryKiB = int(info.Memory.Min) * 64 // a page is 64 KiB
 	}
@@ -78,7 +83,7 @@ func Inspect(module []byte, lendable []sandbox.Import) (*Inspection, error) {
 		if about.Wants.Log != nil {
 			r.Wants = append(r.Wants, InspectionWant{"log", about.Wants.Log.Reason})
 		}
-		for name := range about.Functions {
+		for _, name := range slices.Sorted(maps.Keys(about.Functions)) {
 			if !p.exports(name) {
 				r.Refused = append(r.Refused, fmt.Sprintf("plugin.yaml declares the function %q, which the module does not export", name))
 			}

@@ -2,9 +2,10 @@ package deploy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"pointsman/host/broker"
 	"pointsman/host/grant"
@@ -63,6 +64,9 @@ func classify(err error, saw *broker.Witness) error {
 		}
 		return &broker.Error{Kind: broker.Upstream, Err: err}
 	}
+	if errors.Is(err, sandbox.ErrClosed) { // the release had to go before the request was done
+		return &broker.Error{Kind: broker.Unavailable, Err: err}
+	}
 	guest, ok := errors.AsType[*sandbox.GuestError](err)
 	if !ok {
 		return &broker.Error{Kind: broker.Internal, Err: err}
@@ -84,5 +88,10 @@ func classify(err error, saw *broker.Witness) error {
 			kind = broker.UpstreamTimeout
 		}
 	}
-	return &broker.Error{Kind: kind, Err: err, After: time.Duration(said.AfterMS) * time.Millisecond}
+	after := min(max(said.AfterMS, 0), maxAfter.Milliseconds())
+	return &broker.Error{Kind: kind, Err: err, After: time.Duration(after) * time.Millisecond}
 }
+
+// maxAfter is the longest wait that a guest's word is taken for: a back end that is away
+// for longer is not one to wait for.
+const maxAfter = time.Hour

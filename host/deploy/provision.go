@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"sync"
 
 	"pointsman/host/broker"
@@ -41,6 +43,10 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 		r.rates[broker.PrincipalID(c.Name)] = rateOf(c.Rate)
 	}
 	faults = append(d.openBackends(r, src, draft), d.compile(ctx, r, draft)...)
+	if err := context.Cause(ctx); err != nil { // what was not compiled for that is no fault
+		return nil, errors.Join(err, r.close(ctx))
+	}
+	sortFaults(faults)
 	if err := faults.Err(); err != nil {
 		return nil, errors.Join(err, r.close(ctx))
 	}
@@ -87,7 +93,8 @@ func (d *Deployer) openBackends(r *Release, src Source, draft *draft) manifest.F
 	return faults
 }
 
-// compile compiles the plugins, as many at once as there are processors.
+// compile compiles the plugins, as many at once as there are processors. One whose back
+// end could not be opened is left out: that is a fault already.
 func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manifest.Faults {
 	var (
 		gate   = d.parts.Gate(r.backends)
@@ -97,14 +104,17 @@ func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manife
 		faults manifest.Faults // guarded by mu, as is r.plugins
 	)
 	for name, dp := range draft.plugins {
+		if slices.ContainsFunc(dp.manifest.HTTPGrants, func(g manifest.HTTPGrant) bool { return r.backends[g.Backend] == nil }) {
+			continue
+		}
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			p, err := d.compileOne(ctx, gate, name, dp)
+			p, fs := d.compileOne(ctx, gate, name, dp)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				faults = append(faults, compileFaults(dp.manifest, err)...)
+			if p == nil {
+				faults = append(faults, fs...)
 				return
 			}
 			r.plugins[name] = p
@@ -114,17 +124,23 @@ func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manife
 	return faults
 }
 
-func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name string, dp *draftPlugin) (*plugin, error) {
+func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name string, dp *draftPlugin) (p *plugin, faults manifest.Faults) {
+	defer func() {
+		if v := recover(); v != nil { // the module is a stranger's; what runs must not fall with it
+			d.parts.Log.Error("compiling a module panicked", "plugin", name, "err", v, "stack", string(debug.Stack()))
+			p, faults = nil, pluginFaults(dp.manifest, CodeCompile, "spec.module", errors.New("the engine broke down over it"))
+		}
+	}()
 	imports, err := gate.Lend(dp.grant)
 	if err != nil {
-		return nil, err
+		return nil, pluginFaults(dp.manifest, CodeGrant, "spec.grants", err)
 	}
 	module, err := d.parts.Engine.Compile(ctx, dp.module, sandbox.Terms{
 		Imports: imports, Config: dp.manifest.Config,
 		Limits: sandbox.Limits{Memory: dp.manifest.Limits.Memory, Time: dp.manifest.Limits.Time},
 	})
 	if err != nil {
-		return nil, err
+		return nil, pluginFaults(dp.manifest, CodeCompile, "spec.module", err)
 	}
 	return &plugin{
 		name: name, digest: digest(dp.module), grant: dp.grant, module: module,
@@ -132,26 +148,18 @@ func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name s
 	}, nil
 }
 
-func compileFaults(m *manifest.Plugin, err error) manifest.Faults {
-	errs := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		errs = joined.Unwrap()
-	}
-	var faults manifest.Faults
-	for _, e := range errs {
-		faults = append(faults, fault(m.Pos, CodeCompile, "spec.module", "plugin %s: %v", m.Name, e))
-	}
-	return faults
-}
-
 func newRoute(r *Release, m *manifest.Route) (*Route, error) {
 	plan, err := pipeline.Compile(m)
 	if err != nil {
 		return nil, err
 	}
+	params, err := newParams(m.Params)
+	if err != nil {
+		return nil, err
+	}
 	return &Route{
 		release: r, name: m.Name, method: m.Method, template: m.Path, scopes: m.Scopes,
-		deadline: m.Deadline, params: newParams(m.Params), plan: plan,
+		deadline: m.Deadline, params: params, plan: plan,
 	}, nil
 }
 

@@ -51,28 +51,20 @@ func (r *Release) Quota(p broker.Principal) (requests int, window time.Duration)
 // Match is a route that fits a path.
 type Match struct {
 	Route  *Route
-	Params map[string]string // of the path, decoded once
+	Params map[string]string // of the path, decoded once; nil when it has none
 }
 
-// Match returns the routes that path fits, one for each method, whoever may use them.
-// path is escaped, as it was sent, and has passed the path policy.
-func (r *Release) Match(path string) []Match {
-	routes, values := r.routes.match(path)
-	matches := make([]Match, 0, len(routes))
-	for _, l := range routes {
-		params := make(map[string]string, len(l.params))
-		for i, name := range l.params {
-			params[name] = values[i]
-		}
-		matches = append(matches, Match{l.route, params})
-	}
-	return matches
-}
+// Match returns the routes that path fits, one for each method, whoever may use them, in
+// the order of their methods. Of two for one method it is the one that has a literal where
+// the other has a parameter, at the first segment where they differ. path is escaped, as
+// it was sent, and has passed the path policy.
+func (r *Release) Match(path string) []Match { return r.routes.match(path) }
 
+// enter pins the release. It reports false when it is closed or about to be.
 func (r *Release) enter() bool {
 	for {
 		n := r.refs.Load()
-		if n == 0 {
+		if n <= 0 {
 			return false
 		}
 		if r.refs.CompareAndSwap(n, n+1) {
@@ -81,9 +73,26 @@ func (r *Release) enter() bool {
 	}
 }
 
+// leave is the end of one enter, or of being live.
 func (r *Release) leave() {
 	if r.refs.Add(-1) == 0 {
 		close(r.idle)
+	}
+}
+
+// drained waits until nothing is inside. That ctx has ended is an error only when
+// something is.
+func (r *Release) drained(ctx context.Context) error {
+	select {
+	case <-r.idle:
+		return nil
+	default:
+	}
+	select {
+	case <-r.idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%d requests are still running: %w", r.refs.Load(), context.Cause(ctx))
 	}
 }
 
@@ -92,10 +101,8 @@ func (r *Release) leave() {
 func (r *Release) close(ctx context.Context) error {
 	r.leave()
 	var errs []error
-	select {
-	case <-r.idle:
-	case <-ctx.Done():
-		errs = append(errs, fmt.Errorf("%d requests are still running", r.refs.Load()))
+	if err := r.drained(ctx); err != nil {
+		errs = append(errs, err)
 	}
 	for _, p := range r.plugins {
 		if p.module == nil {

@@ -55,9 +55,9 @@ func (r *Route) Template() string { return r.template }
 // Deadline is the longest that Serve takes.
 func (r *Route) Deadline() time.Duration { return r.deadline }
 
-// Bind checks the parameters of a request against their declarations. What the route does
-// not declare is refused. The error is a *broker.Error of kind Invalid that names the
-// parameter, or NotFound when a path parameter cannot name anything.
+// Bind checks the parameters of a request against their declarations and fills in
+// defaults. path are those that Match found. What the route does not declare is refused.
+// The error is a *broker.Error of kind Invalid that names the parameter.
 func (r *Route) Bind(path map[string]string, query url.Values) (map[string]string, error) {
 	bound := make(map[string]string, len(r.params))
 	for _, name := range slices.Sorted(maps.Keys(query)) {
@@ -65,12 +65,15 @@ func (r *Route) Bind(path map[string]string, query url.Values) (map[string]strin
 		switch {
 		case !ok || p.inPath:
 			return nil, invalid("query parameter %q is not declared by this route", name)
-		case len(query[name]) > 1:
+		case len(query[name]) != 1:
 			return nil, invalid("query parameter %q is given %d times; once is allowed", name, len(query[name]))
 		}
 		bound[name] = query[name][0]
 	}
 	for name, value := range path {
+		if p, ok := r.params[name]; !ok || !p.inPath { // host/manifest refuses such a route
+			return nil, &broker.Error{Kind: broker.Internal, Err: fmt.Errorf("path parameter %q is not declared", name)}
+		}
 		bound[name] = value
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.params)) {
@@ -80,7 +83,7 @@ func (r *Route) Bind(path map[string]string, query url.Values) (map[string]strin
 			if p.fallback != nil {
 				bound[name] = *p.fallback
 			} else if p.required {
-				return nil, invalid("query parameter %q is required", name)
+				return nil, invalid("parameter %q is required", name)
 			}
 			continue
 		}
@@ -107,15 +110,19 @@ func (r *Route) Serve(ctx context.Context, call broker.Call, params map[string]s
 	return r.plan.Run(ctx, runner{r.release, call}, params)
 }
 
-func newParams(declared map[string]manifest.Param) map[string]param {
+func newParams(declared map[string]manifest.Param) (map[string]param, error) {
 	params := make(map[string]param, len(declared))
 	for name, m := range declared {
-		params[name] = param{
+		p := param{
 			inPath: m.In == manifest.InPath, pattern: m.Regexp(), text: m.Pattern,
 			max: m.MaxLength, required: m.Required, fallback: m.Default,
 		}
+		if p.pattern == nil && m.Pattern != "" { // without one, any text would be allowed
+			return nil, fmt.Errorf("parameter %s: its pattern does not compile", name)
+		}
+		params[name] = p
 	}
-	return params
+	return params, nil
 }
 
 func invalid(format string, args ...any) error {

@@ -75,6 +75,55 @@ func TestApprove(t *testing.T) {
 	}
 }
 
+// TestApproveReadsStrictly: what two programs could read in two ways is not approved,
+// whatever the layer before let through.
+func TestApproveReadsStrictly(t *testing.T) {
+	tests := []struct{ name, capability, grant string }{
+		{"a name twice", "http", `[{"backend":"crm","backend":"erp","allow":["GET /query"]}]`},
+		{"a name in another case", "http", `[{"backend":"crm","allow":["GET /query"],"Allow":["DELETE /query"]}]`},
+		{"an unknown name", "http", `[{"backend":"crm","allow":["GET /query"],"deny":["GET /query"]}]`},
+		{"a second value", "http", `[{"backend":"crm","allow":["GET /query"]}] []`},
+		{"not UTF-8", "http", "[{\"backend\":\"crm\xff\",\"allow\":[\"GET /query\"]}]"},
+		{"another type", "http", `{"backend":"crm","allow":["GET /query"]}`},
+		{"nothing", "http", ``},
+		{"settings of the log", "log", `{"level":"debug"}`},
+		{"the log as a word", "log", `true`},
+		{"the log as null", "log", `null`},
+		{"a power that this package does not know", "kv", `{}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g, err := grant.Approve(grant.Ask{
+				Plugin: "p", Offered: []string{"http", "kv", "log"},
+				Grants: map[string]json.RawMessage{tt.capability: json.RawMessage(tt.grant)},
+			})
+			if err == nil || len(g.Capabilities()) != 0 {
+				t.Errorf("approved %v, %v, want a refusal", g.Capabilities(), err)
+			}
+		})
+	}
+}
+
+func TestDigestNamesTheGrant(t *testing.T) {
+	digest := func(http string) string {
+		g, err := grant.Approve(ask(nil, grant.Wants{}, map[string]string{"http": http}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.Digest()
+	}
+	plain := digest(`[{"backend":"crm","allow":["GET /query"]}]`)
+	if got := digest(` [ {"allow":["GET /query"], "as":"crm", "backend":"crm"} ] `); got != plain {
+		t.Error("the same grant, written otherwise, has another digest")
+	}
+	if got := digest(`[{"backend":"crm","allow":["GET /queries"]}]`); got == plain {
+		t.Error("another grant has the same digest")
+	}
+	if (grant.Grant{}).Digest() == plain {
+		t.Error("the zero grant has the digest of one that lends")
+	}
+}
+
 func TestZeroGrantLendsNothing(t *testing.T) {
 	var g grant.Grant
 	if _, ok := g.Scope("http"); ok || len(g.Capabilities()) != 0 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	strict "github.com/go-json-experiment/json"
 )
 
 // HTTP is one entry of an http grant or want.
@@ -32,17 +34,28 @@ func narrow(capability string, raw json.RawMessage, wants Wants) (json.RawMessag
 	case "http":
 		return narrowHTTP(raw, wants)
 	case "log":
+		var none *struct{}
+		if err := decode(raw, &none); err != nil || none == nil {
+			return nil, errors.New("grants.log: it takes no settings: {}")
+		}
 		if wants.Declared && !wants.Log {
 			return nil, errors.New(`capability "log" is granted but the plugin does not want it`)
 		}
 		return json.RawMessage("{}"), nil
 	}
-	return raw, nil
+	// A capability that nobody taught this package to hold against the wants.
+	return nil, fmt.Errorf("capability %q cannot be approved", capability)
+}
+
+// decode refuses what two programs might read in two ways: a name that is unknown, given
+// twice or in another case, invalid UTF-8, anything behind the value.
+func decode(raw []byte, into any) error {
+	return strict.Unmarshal(raw, into, strict.RejectUnknownMembers(true))
 }
 
 func narrowHTTP(raw json.RawMessage, wants Wants) (json.RawMessage, error) {
 	var entries []HTTP
-	if err := json.Unmarshal(raw, &entries); err != nil {
+	if err := decode(raw, &entries); err != nil {
 		return nil, fmt.Errorf("grants.http: %w", err)
 	}
 	var faults []error

@@ -1,0 +1,14 @@
+package deploy
+
+// NewReleaseOf returns a release with these routes, each a method and a path template, and
+// nothing else: enough for Match. The name of a route is its endpoint.
+func NewReleaseOf(endpoints [][2]string) *Release {
+	r := new(Release)
+	for _, e := range endpoints {
+		r.routes.add(&Route{release: r, name: e[0] + " " + e[1], method: e[0], template: e[1]})
+	}
+	return r
+}
+
+// SlotsPerPlugin is how many calls of one plugin run at the same time.
+const SlotsPerPlugin = slotsPerPlugin
