@@ -30,7 +30,7 @@ type Rule struct {
 	segments         []string // "" stands for a template
 }
 
-var templateRE = regexp.MustCompile(`^\{[a-zA-Z][a-zA-Z0-9_]{0,62}\}$`)
+var templateRE = regexp.MustCompile(`^\{[a-zA-Z][a-zA-Z0-9_-]{0,62}\}$`)
 
 // ParseRule compiles s: a method, one space and a path whose segments are literals, which
 // CheckPath must accept, or {names}.

@@ -180,6 +180,8 @@ func judge(ctx context.Context, err error) (broker.Outcome, error) {
 		return broker.Refused, err
 	case kind == broker.UpstreamTimeout:
 		return broker.Late, err
+	case kind == broker.Unavailable: // no sandbox became free: waiting longer is not the answer
+		return broker.Failed, err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		// A runner that was stopped may say so in many ways.
 		return broker.Late, &broker.Error{Kind: broker.UpstreamTimeout, Err: err}

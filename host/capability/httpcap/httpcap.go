@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/egress"
@@ -66,8 +68,9 @@ func parseGrants(raw []byte) ([]grant, error) {
 		return nil, nil
 	}
 	var grants []grant
-	if err := capability.Decode(raw, &grants); err != nil {
-		return nil, err
+	// A manifest's grant may be larger than any request of a guest.
+	if err := json.Unmarshal(raw, &grants, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("the grant is not a list of {backend, as, allow, query, headers}: %w", err)
 	}
 	return grants, nil
 }
