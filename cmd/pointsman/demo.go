@@ -69,6 +69,9 @@ func demo(ctx context.Context, c demoConfig, s streams) (err error) {
 	if c.once {
 		progress = io.Discard
 	}
+	if err := folders(c.manifests, c.modules); err != nil {
+		return fmt.Errorf("%w; make build makes bin/plugins", err)
+	}
 	dir, remove, err := demoDir(c.dir)
 	if err != nil {
 		return err

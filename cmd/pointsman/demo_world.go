@@ -175,6 +175,7 @@ func (w *demoWorld) startBroker(ctx context.Context, state host.Config, c demoCo
 	}
 	state.Log = newLog(w.log, false)
 	state.TLS = serverTLS(cert)
+	state.CompileWorker = true // main sees to it
 	if w.host, err = host.New(state); err != nil {
 		return err
 	}

@@ -12,12 +12,19 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"pointsman/host/sandbox"
 )
 
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
 var version = "devel"
 
-func main() { os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})) }
+func main() {
+	if isWorker, code := sandbox.CompileWorker(os.Args[1:]); isWorker {
+		os.Exit(code)
+	}
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
 
 // run executes one command line and returns the exit code. The context ends at the first
 // SIGINT or SIGTERM; a second one ends the process at once.

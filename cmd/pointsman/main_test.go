@@ -13,11 +13,17 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"pointsman/host/sandbox"
+	"pointsman/host/secret"
 )
 
 // TestMain lets scripts and other tests run this test binary as pointsman: a process of its
 // own, with its own signals and exit code.
 func TestMain(m *testing.M) {
+	if isWorker, code := sandbox.CompileWorker(os.Args[1:]); isWorker {
+		os.Exit(code)
+	}
 	testscript.Main(m, map[string]func(){"pointsman": main})
 }
 
@@ -96,8 +102,13 @@ func buildPlugins(t *testing.T) string {
 }
 
 // shareCompiled lets the broker with that data folder use what others compiled: a cold
-// start compiles some seconds for each plugin.
+// start compiles some seconds for each plugin. It takes their keyring for that, as a
+// broker believes only what carries the MAC of its own.
 func shareCompiled(data string) error {
+	keyring, err := sharedKeyring()
+	if err != nil {
+		return err
+	}
 	shared, err := filepath.Abs(filepath.Join(work, "compiled"))
 	if err != nil {
 		return err
@@ -105,5 +116,21 @@ func shareCompiled(data string) error {
 	if err := errors.Join(os.MkdirAll(shared, 0o700), os.MkdirAll(data, 0o700)); err != nil {
 		return err
 	}
-	return os.Symlink(shared, filepath.Join(data, "compiled"))
+	return errors.Join(
+		os.WriteFile(filepath.Join(data, "keyring.json"), keyring, 0o600),
+		os.Symlink(shared, filepath.Join(data, "compiled")))
 }
+
+// sharedKeyring is the keyring of all brokers that share, made once.
+var sharedKeyring = sync.OnceValues(func() ([]byte, error) {
+	path := filepath.Join(work, "keyring.json")
+	_, err := os.Stat(path)
+	missing := errors.Is(err, os.ErrNotExist)
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return nil, err
+	}
+	if _, err := secret.OpenKeyring(path, missing); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})

@@ -64,11 +64,15 @@ func serve(ctx context.Context, c serveConfig, s streams) error {
 	if c.manifests == "" {
 		return refused(errors.New("serve needs --manifests DIR"))
 	}
-	var err error
+	err := folders(c.manifests, c.modules)
+	if err != nil {
+		return err
+	}
 	if c.host.TLS, err = c.tls(); err != nil {
 		return refused(err)
 	}
 	c.host.Plain = c.plainHTTP
+	c.host.CompileWorker = true // main sees to it
 	c.host.Log = newLog(s.err, c.logsJSON)
 	if err := harden(); err != nil {
 		return fmt.Errorf("harden the process: %w", err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +20,8 @@ Every fault is reported in one run. Exit code 2 when there is one.`,
 		Example: "  pointsman validate manifests/demo --modules bin/plugins",
 		Args:    exactArgs(1, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
-				return refused(fmt.Errorf("%s is not a folder", args[0]))
+			if err := folders(args[0], modules); err != nil {
+				return err
 			}
 			sum, faults := deploy.Validate(source(args[0], modules), host.Offered())
 			if err := faults.Err(); err != nil {
