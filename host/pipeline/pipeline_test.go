@@ -278,6 +278,38 @@ func TestRequiredAbsent(t *testing.T) {
 	}
 }
 
+// A manifest may refer to one output many times; a plugin must not decide by the size of
+// its output how much memory that takes.
+func TestReferencesDoNotAmplify(t *testing.T) {
+	many := make([]manifest.Value, 400)
+	for i := range many {
+		many[i] = ref("big")
+	}
+	big := says(`"`+strings.Repeat("x", 1<<20)+`"`, 0)
+	run := &runner{steps: map[string]play{"big": big, "next": says("1", 0)}}
+	inAnswer := &manifest.Route{Name: "r", Deadline: time.Minute,
+		Steps:  []manifest.Step{{Name: "big", Plugin: "p", Function: "f", Required: true}},
+		Answer: list(many...)}
+	inInput := &manifest.Route{Name: "r", Deadline: time.Minute,
+		Steps: []manifest.Step{
+			{Name: "big", Plugin: "p", Function: "f", Required: true},
+			{Name: "next", Plugin: "p", Function: "f", With: list(many...), Required: true},
+		},
+		Answer: ref("next")}
+	for name, route := range map[string]*manifest.Route{"answer": inAnswer, "input": inInput} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := compile(t, route).Run(t.Context(), run, nil)
+		runtime.ReadMemStats(&after)
+		if broker.KindOf(err) != broker.Upstream {
+			t.Errorf("%s: error %v, want upstream", name, err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 40<<20 {
+			t.Errorf("%s: %d bytes allocated for 400 references to 1 MiB, want at most 40 MiB", name, grown)
+		}
+	}
+}
+
 func TestErrorShowsDetailOnly(t *testing.T) {
 	run := &runner{steps: map[string]play{"crm": fails(broker.Invalid, 0), "shop": says("{}", 0)}}
 	_, err := compile(t, profile()).Run(t.Context(), run, map[string]string{"customer": "1"})

@@ -107,7 +107,11 @@ func (r *run) all(ctx context.Context) (Result, error) {
 	case r.failure != nil:
 		return result, r.failure
 	}
-	result.Answer, _ = r.plan.answer.fill(r.values)
+	answer, _, err := r.plan.answer.fill(r.values)
+	if err != nil {
+		return result, &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("answer: %w", err)}
+	}
+	result.Answer = answer
 	return result, nil
 }
 
@@ -129,7 +133,11 @@ func (r *run) step(ctx context.Context, i int) {
 		r.ends[i] = e
 		r.done <- i
 	}()
-	input, whole := s.input.fill(r.values)
+	input, whole, err := s.input.fill(r.values)
+	if err != nil {
+		e = end{outcome: broker.Failed, err: &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("input: %w", err)}}
+		return
+	}
 	if !whole {
 		e = end{outcome: broker.Absent, err: errAbsent}
 		return
@@ -201,7 +209,7 @@ func (r *run) failed(i int) error {
 		// These speak about the consumer's request, which is not what the step was asked.
 		e.Kind = broker.Upstream
 	default:
-		e.Kind, e.Detail = cause.Kind, cause.Detail
+		e.Kind, e.Detail, e.After = cause.Kind, cause.Detail, cause.After
 	}
 	return e
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -118,9 +119,16 @@ type values struct {
 
 var null = []byte("null")
 
+// maxText is how many bytes a filled template may have: four of the largest outputs that a
+// sandbox gives (1 MiB). A route may refer to one output hundreds of times, so without a
+// bound a plugin decides how much memory the broker takes.
+const maxText = 4 << 20
+
+var errLarge = errors.New("the text that references make is larger than 4 MiB")
+
 // fill returns the template's text. What leads to nothing is null; whole is then false.
 // To refer to an omitted step as a whole is to refer to its null.
-func (t template) fill(v values) (text []byte, whole bool) {
+func (t template) fill(v values) (text []byte, whole bool, err error) {
 	whole = true
 	n := 0
 	for _, p := range t {
@@ -134,7 +142,7 @@ func (t template) fill(v values) (text []byte, whole bool) {
 		}
 	}
 	const slack = 64 // bytes, for the selected fields
-	text = make([]byte, 0, n+slack)
+	text = make([]byte, 0, min(n, maxText)+slack)
 	var s selector
 	for _, p := range t {
 		var hole []byte
@@ -153,7 +161,10 @@ func (t template) fill(v values) (text []byte, whole bool) {
 		if hole == nil {
 			hole = null
 		}
+		if len(text)+len(hole) > maxText {
+			return nil, whole, errLarge
+		}
 		text = append(text, hole...)
 	}
-	return text, whole
+	return text, whole, nil
 }

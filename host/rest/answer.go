@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -81,7 +82,7 @@ func (o *outcome) headers(h http.Header) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="pointsman"`)
 	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", seconds(retryAfter))
+		h.Set("Retry-After", seconds(after(o.err)))
 	case http.StatusTooManyRequests:
 		h.Set("Retry-After", seconds(o.retry))
 		// draft-ietf-httpapi-ratelimit-headers: q requests in w seconds; r are left for t.
@@ -168,4 +169,12 @@ func sfBool(b bool) string {
 // seconds rounds up to whole seconds, at least one: an answer that says "now" invites a loop.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64(max(1, math.Ceil(d.Seconds()))), 10)
+}
+
+// after is how long a consumer should wait: as long as the source that failed says, if it does.
+func after(err error) time.Duration {
+	if e, ok := errors.AsType[*broker.Error](err); ok && e.Kind == broker.Unavailable && e.After > 0 {
+		return e.After
+	}
+	return retryAfter
 }

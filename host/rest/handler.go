@@ -44,7 +44,9 @@ func (s *Server) handle(c echo.Context) error {
 	id := newID(began)
 
 	o := s.decide(r, id)
-	if o.known {
+	// A request past the rate is logged only: a consumer must not fill the record with what
+	// was not done for it.
+	if o.known && broker.KindOf(o.err) != broker.RateLimited {
 		if err := s.record(r.Context(), id, began, o); err != nil {
 			o.result = pipeline.Result{}
 			o.err = &broker.Error{Kind: broker.Unavailable, Err: fmt.Errorf("record the request: %w", err)}

@@ -65,7 +65,7 @@ func CheckPath(path string) error {
 
 func checkSegment(segment string) error {
 	if segment == "" {
-		return badPath("has an empty segment")
+		return badPath("has an empty segment or ends in a slash")
 	}
 	decoded := make([]byte, 0, len(segment))
 	for i := 0; i < len(segment); i++ {

@@ -14,8 +14,9 @@
 //  9. the route's steps                                                        5xx, 404
 //  10. the record: what cannot be recorded is not answered                     503
 //
-// What passed the fourth door is recorded in the audit before the answer is written.
-// Requests of nobody are only logged: a stranger must not be able to fill the record.
+// What passed the fifth door is recorded in the audit before the answer is written.
+// Requests of nobody and requests past a rate are only logged: neither a stranger nor a
+// consumer that storms may fill the record.
 //
 // Requests that are not HTTP at all (a broken request line, a header above the cap, two
 // lengths for one body) are answered by net/http itself, as text, without a Request-Id,
