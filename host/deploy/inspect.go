@@ -25,6 +25,11 @@ type Inspection struct {
 	Declared    bool               `json:"declared"` // whether it carries its author's plugin.yaml
 	Wants       []InspectionWant   `json:"wants,omitempty"`
 	Refused     []string           `json:"refused,omitempty"` // why no host would run it; empty when one could
+	// Restorable says that the snapshot engine can restore an instance after a call. If not,
+	// Lasting is what in the code leaves behind more than memory and globals; each call then
+	// gets a new instance, which is slower.
+	Restorable bool   `json:"restorable"`
+	Lasting    string `json:"lasting,omitempty"`
 }
 
 // InspectionExport is a function that a step can call.
@@ -58,6 +63,7 @@ func Inspect(module []byte, lendable []sandbox.Import) (*Inspection, error) {
 	}
 	r := &Inspection{
 		SHA256: digest(module), Size: len(module), Functions: info.Functions,
+		Restorable: info.Lasting == "", Lasting: info.Lasting,
 		Exports: []InspectionExport{}, Imports: []InspectionImport{}, // lists in JSON, also when empty
 	}
 	if info.Memory != nil {

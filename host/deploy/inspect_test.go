@@ -46,6 +46,18 @@ func TestInspectRefuses(t *testing.T) {
 	}
 }
 
+func TestInspectSaysWhetherInstancesAreRestored(t *testing.T) {
+	for name, want := range map[string]string{"residue": "", "counter": "table.set"} {
+		got, err := deploy.Inspect(fixture(t, name), lendable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Restorable != (want == "") || got.Lasting != want {
+			t.Errorf("%s: got %t, %q, want %q", name, got.Restorable, got.Lasting, want)
+		}
+	}
+}
+
 func TestInspect(t *testing.T) {
 	got, err := deploy.Inspect(fixture(t, "http_own"), lendable)
 	if err != nil {

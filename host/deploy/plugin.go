@@ -3,6 +3,8 @@ package deploy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -40,29 +42,48 @@ func (r runner) Run(ctx context.Context, step pipeline.StepCall, input []byte) (
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
 	case <-ctx.Done():
-		return nil, &broker.Error{Kind: broker.Unavailable, Detail: "no sandbox became free in time", Err: ctx.Err()}
+	}
+	if err := ctx.Err(); err != nil { // also when a slot became free at that very moment
+		return nil, &broker.Error{Kind: broker.Unavailable, Detail: "no sandbox became free in time", Err: err}
 	}
 	call := r.call
 	call.Step, call.Plugin, call.Function = step.Step, step.Plugin, step.Function
 	call.Witness = new(broker.Witness)
 	out, err := p.module.Call(broker.WithCall(ctx, call), step.Function, input)
 	if err != nil {
-		return nil, classify(err, call.Witness)
+		failure := classify(err, call.Witness)
+		r.tell(ctx, call, failure.Kind, err)
+		return nil, failure
 	}
 	return out, nil
 }
 
+// tell puts what a plugin said when it failed into the log. It is a stranger's text and may
+// hold data of the request: it goes nowhere else, and only into its own field.
+func (r runner) tell(ctx context.Context, call broker.Call, kind broker.Kind, err error) {
+	level, text := slog.LevelWarn, err.Error()
+	if kind == broker.NotFound || kind == broker.Canceled { // nothing that an operator would act on
+		level = slog.LevelDebug
+	}
+	if guest, ok := errors.AsType[*sandbox.GuestError](err); ok {
+		text = guest.Text
+	}
+	r.release.log.Log(ctx, level, "a plugin failed", "call", call.Request, "route", call.Route, "step", call.Step,
+		"kind", kind.String(), slog.Group("plugin", "name", call.Plugin, "function", call.Function, "msg", text))
+}
+
 // classify says what a failed sandbox call means for the request. A guest's own words
-// decide only the kind; they are never shown to a consumer.
-func classify(err error, saw *broker.Witness) error {
+// decide only the kind; they are in no part of the error.
+func classify(err error, saw *broker.Witness) *broker.Error {
 	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
+		cause := fmt.Errorf("the plugin broke off: %s", fault.Kind)
 		switch fault.Kind {
 		case sandbox.Timeout:
-			return &broker.Error{Kind: broker.UpstreamTimeout, Err: err}
+			return &broker.Error{Kind: broker.UpstreamTimeout, Err: cause}
 		case sandbox.Stopped:
-			return &broker.Error{Kind: broker.Canceled, Err: err}
+			return &broker.Error{Kind: broker.Canceled, Err: cause}
 		}
-		return &broker.Error{Kind: broker.Upstream, Err: err}
+		return &broker.Error{Kind: broker.Upstream, Err: cause}
 	}
 	if errors.Is(err, sandbox.ErrClosed) { // the release had to go before the request was done
 		return &broker.Error{Kind: broker.Unavailable, Err: err}
@@ -73,7 +94,7 @@ func classify(err error, saw *broker.Witness) error {
 	}
 	var said wire.Error
 	if json.Unmarshal([]byte(guest.Text), &said) != nil || !said.Code.Valid() {
-		return &broker.Error{Kind: broker.Upstream, Err: err} // a plugin that does not speak our words
+		return &broker.Error{Kind: broker.Upstream, Err: errors.New("the plugin failed without one of our words")}
 	}
 	kind := broker.Upstream
 	switch said.Code {
@@ -89,7 +110,7 @@ func classify(err error, saw *broker.Witness) error {
 		}
 	}
 	after := min(max(said.AfterMS, 0), maxAfter.Milliseconds())
-	return &broker.Error{Kind: kind, Err: err, After: time.Duration(after) * time.Millisecond}
+	return &broker.Error{Kind: kind, Err: fmt.Errorf("the plugin says %s", said.Code), After: time.Duration(after) * time.Millisecond}
 }
 
 // maxAfter is the longest wait that a guest's word is taken for: a back end that is away

@@ -29,7 +29,7 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 		d.parts.Log.Warn("manifest", "fault", f.Error())
 	}
 	r := &Release{
-		number: number, digest: draft.set.Digest(), keys: d.parts.Keys,
+		number: number, digest: draft.set.Digest(), keys: d.parts.Keys, log: d.parts.Log,
 		plugins: map[string]*plugin{}, backends: map[string]*egress.Backend{},
 		rates: map[broker.PrincipalID]consumer.Rate{}, idle: make(chan struct{}),
 	}

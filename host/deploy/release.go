@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type Release struct {
 	directory *consumer.Directory
 	rates     map[broker.PrincipalID]consumer.Rate
 	keys      *consumer.Keys
+	log       *slog.Logger
 
 	refs atomic.Int64  // requests inside, and 1 for being live
 	idle chan struct{} // closed when refs has come to 0
