@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -37,6 +38,14 @@ type Config struct {
 	TLS *tls.Config
 	// Plain means HTTP without TLS, for a gateway on the same machine that speaks it.
 	Plain bool
+	// CompileWorker says that this program calls sandbox.CompileWorker before anything else;
+	// see sandbox.CompilerOptions.Worker.
+	CompileWorker bool
+	// Engine is what runs plugins; see sandbox.Options.Engine. "" takes the best that works.
+	Engine string
+	// Pages is what sandbox.FindPages returned before the process made itself undumpable; nil
+	// in a process that does not.
+	Pages *sandbox.Pages
 	Log   *slog.Logger
 }
 
@@ -52,6 +61,7 @@ func (c Config) KeyringPath() string {
 type Host struct {
 	log      *slog.Logger
 	audit    *audit.Log
+	engine   sandbox.Engine
 	deployer *deploy.Deployer
 	server   *rest.Server
 }
@@ -71,9 +81,14 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the consumers' keys: %w", err)
 	}
-	engine, err := sandbox.NewExtism(sandbox.ExtismOptions{
-		Logger:   guestLog{c.Log},
-		CacheDir: filepath.Join(c.Data, "compiled"),
+	compiler, err := sandbox.NewCompiler(sandbox.CompilerOptions{
+		Dir: filepath.Join(c.Data, "compiled"), MAC: keyring.MAC, Worker: c.CompileWorker, Log: c.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the sandbox engine: %w", err)
+	}
+	engine, err := sandbox.New(sandbox.Options{
+		Engine: c.Engine, Log: c.Log, Logger: guestLog{c.Log}, Compiler: compiler, Pages: c.Pages,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the sandbox engine: %w", err)
@@ -82,7 +97,8 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
-	h := &Host{log: c.Log, audit: record}
+	c.Log.Info("plugins run on an engine", "engine", engine.Name())
+	h := &Host{log: c.Log, audit: record, engine: engine}
 	h.deployer = deploy.New(deploy.Parts{
 		Engine: engine,
 		Credential: func(name string) (egress.Credential, error) {
@@ -137,9 +153,17 @@ func (h *Host) Apply(ctx context.Context, by broker.Principal, src deploy.Source
 // Serve answers consumers on l until Close.
 func (h *Host) Serve(l net.Listener) error { return h.server.Serve(l) }
 
+// RecordErr is why nothing can be recorded any more, nil while it can. A Host that cannot
+// record serves nothing.
+func (h *Host) RecordErr() error { return h.audit.Err() }
+
 // Close stops accepting, lets running requests end until ctx does, and frees everything.
 func (h *Host) Close(ctx context.Context) error {
-	return errors.Join(h.server.Shutdown(ctx), h.deployer.Close(ctx), h.audit.Close())
+	err := errors.Join(h.server.Shutdown(ctx), h.deployer.Close(ctx), h.audit.Close())
+	if engine, ok := h.engine.(io.Closer); ok {
+		err = errors.Join(err, engine.Close())
+	}
+	return err
 }
 
 // fault logs what a plugin is not told.

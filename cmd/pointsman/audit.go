@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -15,7 +17,7 @@ func newAudit(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Look after the audit log",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newAuditVerify(s))
@@ -30,23 +32,40 @@ func newAuditVerify(s streams) *cobra.Command {
 		Long: `Recomputes every link of the chain and names the first line that was changed, moved or
 taken out. Lines cut off the end cannot be seen from the file alone: compare the last hash
 with one that was noted elsewhere. Exit code 2 when the chain is broken.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := os.Open(filepath.Join(c.Data, audit.FileName))
-			if err != nil {
-				return err
+			reports := map[string]audit.Report{}
+			text := ""
+			for _, name := range []string{audit.FileName, filepath.Join(adminLog, audit.FileName)} {
+				report, err := verifyLog(filepath.Join(c.Data, name))
+				if errors.Is(err, fs.ErrNotExist) && len(reports) > 0 { // no command was recorded yet
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				reports[name] = report
+				text += fmt.Sprintf("%s: %s verified, last hash %s\n", name, count(report.Lines, "record"), report.Last.Hash)
 			}
-			defer f.Close()
-			report, err := audit.Verify(f)
-			if err != nil {
-				return err
-			}
-			if report.Bad != nil {
-				return refused(fmt.Errorf("the chain breaks at line %d: %s", report.Bad.Line, report.Bad.Reason))
-			}
-			return s.done(cmd, fmt.Sprintf("%s verified, last hash %s", count(report.Lines, "record"), report.Last.Hash), report, "")
+			return s.done(cmd, "the chain holds", reports, text)
 		},
 	}
 	stateFlags(cmd, &c)
 	return cmd
+}
+
+func verifyLog(path string) (audit.Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	defer f.Close()
+	report, err := audit.Verify(f)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	if report.Bad != nil {
+		return audit.Report{}, refused(fmt.Errorf("%s: the chain breaks at line %d: %s", path, report.Bad.Line, report.Bad.Reason))
+	}
+	return report, nil
 }

@@ -14,7 +14,7 @@ func newConsumer(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "consumer",
 		Short: "Give consumers their keys",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConsumerKey(s))
@@ -39,8 +39,9 @@ auth.apiKey is deployed; a running broker takes it up at once. Earlier keys stay
 			if err != nil {
 				return err
 			}
-			key, err := keys.New(broker.PrincipalID(args[0]))
-			if err != nil {
+			var key string
+			make := func() (err error) { key, err = keys.New(broker.PrincipalID(args[0])); return err }
+			if err := recorded(cmd.Context(), c, "consumer.key", args[0], make); err != nil {
 				return refused(err)
 			}
 			return s.done(cmd, "a key for "+args[0], map[string]string{"consumer": args[0], "key": key}, fmt.Sprintln(key))

@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,8 +41,13 @@ authority made on the spot, seals a credential for each, deploys manifests/demo 
 and asks it for one customer. The broker is the one that serve runs, the manifests are files
 to read and change. Ctrl-C ends everything and removes what was written.`,
 		Example: "  pointsman demo\n  pointsman demo --once",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), c, s) },
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// A terminal that is closed ends the demo like Ctrl-C: its files must not stay.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+			defer stop()
+			return demo(ctx, c, s)
+		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.once, "once", false, "print only the merged answer, then end")
@@ -95,8 +102,8 @@ func demo(ctx context.Context, c demoConfig, s streams) (err error) {
 		select {
 		case <-ctx.Done():
 			fmt.Fprintln(progress, "\nending ...")
-		case err = <-served:
-			return err
+		case ended := <-served:
+			served <- ended
 		}
 	}
 	err = errors.Join(err, closeHost(w.host))

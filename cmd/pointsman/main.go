@@ -60,7 +60,7 @@ Start here:
 Exit codes: 0 ok, 1 failed, 2 invalid or refused, 3 could not be reached.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -82,18 +82,19 @@ const (
 	exitUnreachable = 3
 )
 
-// codedError is an error with an exit code.
+// codedError is an error with an exit code, and what --json shows beside it.
 type codedError struct {
-	code int
-	err  error
+	code   int
+	err    error
+	result any
 }
 
 func (e *codedError) Error() string { return e.err.Error() }
 func (e *codedError) Unwrap() error { return e.err }
 
-func refused(err error) error { return &codedError{exitRefused, err} }
+func refused(err error) error { return &codedError{code: exitRefused, err: err} }
 
-func unreachable(err error) error { return &codedError{exitUnreachable, err} }
+func unreachable(err error) error { return &codedError{code: exitUnreachable, err: err} }
 
 func exitCode(err error) int {
 	if err == nil {

@@ -63,7 +63,11 @@ func (s streams) finish(cmd *cobra.Command, err error) int {
 	}
 	if asJSON(cmd) {
 		f := &fault{Message: firstLine(err.Error()), Findings: findings(err)}
-		if werr := s.envelope(envelope{Command: cmd.CommandPath(), Summary: f.Message, Error: f}); werr != nil {
+		e := envelope{Command: cmd.CommandPath(), Summary: f.Message, Error: f}
+		if coded, ok := errors.AsType[*codedError](err); ok {
+			e.Result = coded.result
+		}
+		if werr := s.envelope(e); werr != nil {
 			return exitFailed
 		}
 		return exitCode(err)

@@ -29,7 +29,7 @@ func newPlugin(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugin",
 		Short: "Build plugins and look into them",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPluginInspect(s), newPluginBuild(s))
@@ -54,13 +54,14 @@ when no host would run it.`,
 			if err != nil {
 				return refused(fmt.Errorf("%s: %w", args[0], err))
 			}
-			if err := s.done(cmd, args[0], report, inspectText(report)); err != nil {
-				return err
+			if len(report.Refused) == 0 {
+				return s.done(cmd, args[0], report, inspectText(report))
 			}
-			if len(report.Refused) > 0 {
-				return refused(fmt.Errorf("%s would be refused: %s", args[0], strings.Join(report.Refused, "; ")))
+			if !asJSON(cmd) {
+				fmt.Fprint(s.out, inspectText(report))
 			}
-			return nil
+			return &codedError{code: exitRefused, result: report,
+				err: fmt.Errorf("%s would be refused: %s", args[0], strings.Join(report.Refused, "; "))}
 		},
 	}
 }
@@ -72,6 +73,11 @@ func inspectText(r *deploy.Inspection) string {
 	}
 	fmt.Fprintf(&b, "sha256   %s\n", r.SHA256)
 	fmt.Fprintf(&b, "size     %d bytes, %s, %d KiB of memory at the start\n", r.Size, count(r.Functions, "function"), r.MemoryKiB)
+	if r.Restorable {
+		fmt.Fprintln(&b, "restore  yes: an instance is used again when all that a call changed is undone")
+	} else {
+		fmt.Fprintf(&b, "restore  no, each call gets a new instance, which is slower, because of %s\n", r.Lasting)
+	}
 	for _, e := range r.Exports {
 		fmt.Fprintf(&b, "export   %s\n", strings.TrimSuffix(e.Name+": "+e.Summary, ": "))
 	}
@@ -96,6 +102,9 @@ func inspectText(r *deploy.Inspection) string {
 }
 
 func readModule(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe would never end
+		return nil, refused(errors.Join(fmt.Errorf("%s is not a file to read", path), err))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

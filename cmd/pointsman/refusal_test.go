@@ -145,6 +145,24 @@ spec:
 ---
 apiVersion: pointsman/v1
 kind: Route
+metadata: {name: inside-optional}
+spec:
+  path: GET /v1/inside-optional
+  scopes: [probe]
+  steps: {fetch: {call: insider.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}}}
+  answer: {fetch: "${fetch}"}
+---
+apiVersion: pointsman/v1
+kind: Route
+metadata: {name: down-optional}
+spec:
+  path: GET /v1/down-optional
+  scopes: [probe]
+  steps: {fetch: {call: faller.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}}}
+  answer: {fetch: "${fetch}"}
+---
+apiVersion: pointsman/v1
+kind: Route
 metadata: {name: say}
 spec:
   path: GET /v1/say/{word}
@@ -387,12 +405,15 @@ func testBackend(t *testing.T, r *running, tg *target) {
 			t.Errorf("%v, want 502", got)
 		}
 	})
-	t.Run("says garbage", func(t *testing.T) {
-		tg.answer(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("\x00\xff<html>")) })
-		if got := r.get("prober", "/v1/strict"); got.status != http.StatusOK && got.status != http.StatusBadGateway {
-			t.Errorf("%v, want the plugin's own judgement or 502", got)
-		}
-	})
+	for path, what := range map[string]string{"/v1/inside-optional": "resolves to a private address, optional", "/v1/down-optional": "is down, optional"} {
+		t.Run(what, func(t *testing.T) {
+			got := r.get("prober", path)
+			if got.status != http.StatusOK || got.body != `{"fetch":null}` || !strings.Contains(got.header.Get("Pointsman-Sources"), "fetch;s=") ||
+				strings.Contains(got.header.Get("Pointsman-Sources"), "s=ok") {
+				t.Errorf("%v, want null and the reason", got)
+			}
+		})
+	}
 }
 
 // testRunaway: a plugin that breaks off fails its request in time; others do not notice.

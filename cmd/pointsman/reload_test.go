@@ -74,10 +74,19 @@ spec: {http: {url: "https://crm.acme.example"}}
 	if got := r.get("sayer", "/v1/say"); got.body != `{"two":true}` {
 		t.Errorf("after a reload: %v, want the new release", got)
 	}
-	r.write("manifests/all.yaml", []byte("kind: Nonsense"))
-	r.reload("manifests were not deployed; the live release serves on")
-	if got := r.get("sayer", "/v1/say"); got.body != `{"two":true}` {
-		t.Errorf("after a reload that was refused: %v, want the live release", got)
+	for i, wrong := range []struct{ text, fault string }{
+		{"kind: Nonsense", "all.yaml:1:7"},
+		{strings.Replace(string(release("three")), "scopes: [say]", "scopes: [say]\n  deadlin: 1s", 1), `unknown key \"deadlin\"`},
+		{strings.Replace(string(release("three")), `http: [{backend: none, as: target, allow: ["GET /allowed"]}], `, "", 1), `capability \"http\" is needed by import pointsman:http.request`},
+	} {
+		r.write("manifests/all.yaml", []byte(wrong.text))
+		r.reload(wrong.fault)
+		if n := strings.Count(r.output.String(), "manifests were not deployed; the live release serves on"); n != i+1 {
+			t.Errorf("after %q: %d refusals in the log, want %d", wrong.fault, n, i+1)
+		}
+		if got := r.get("sayer", "/v1/say"); got.body != `{"two":true}` {
+			t.Errorf("after a reload that was refused (%s): %v, want the live release", wrong.fault, got)
+		}
 	}
 	close(stop)
 	group.Wait()

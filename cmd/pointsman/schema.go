@@ -62,7 +62,7 @@ func newVersion(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and those of the parts that matter for security",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			parts := map[string]string{"pointsman": version}
 			text := "pointsman " + version + "\n"

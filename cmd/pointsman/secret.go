@@ -18,7 +18,7 @@ func newSecret(s streams) *cobra.Command {
 		Short: "Keep the credentials of back ends, sealed",
 		Long: `Secrets are sealed with the broker's master key and used by name in manifests
 (spec.http.auth.secret). No command prints one.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSecretSet(s), newSecretList(s))
@@ -51,7 +51,8 @@ the next request on.`,
 			if err != nil {
 				return err
 			}
-			if err := store.Set(args[0], plain); err != nil {
+			set := func() error { return store.Set(args[0], plain) }
+			if err := recorded(cmd.Context(), c, "secret.set", args[0], set); err != nil {
 				return refused(err)
 			}
 			note := ""
@@ -70,7 +71,7 @@ func newSecretList(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Name the secrets that are sealed",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, err := openSecrets(c)
 			if err != nil {
@@ -109,4 +110,12 @@ func exactArgs(n int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// noArgs is cobra.NoArgs with the exit code of what is invalid.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return refused(err)
+	}
+	return nil
 }

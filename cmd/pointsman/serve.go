@@ -11,13 +11,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"pointsman/host"
 	"pointsman/host/broker"
 	"pointsman/host/deploy"
+	"pointsman/host/sandbox"
 )
 
 // operator is who acts when somebody with access to the machine runs a command.
@@ -45,7 +48,7 @@ that is live goes on serving, and the log says what is wrong.
 Every flag can be given as an environment variable where its help names one; the flag wins.`,
 		Example: `  pointsman serve --manifests manifests/demo --modules bin/plugins --data /var/lib/pointsman \
     --listen :8443 --tls-cert cert.pem --tls-key key.pem`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), c, s) },
 	}
 	f := cmd.Flags()
@@ -56,6 +59,7 @@ Every flag can be given as an environment variable where its help names one; the
 	f.StringVar(&c.tlsCert, "tls-cert", fromEnv("TLS_CERT", ""), "certificate chain, PEM (POINTSMAN_TLS_CERT)")
 	f.StringVar(&c.tlsKey, "tls-key", fromEnv("TLS_KEY", ""), "its private key, PEM (POINTSMAN_TLS_KEY)")
 	f.BoolVar(&c.plainHTTP, "plain-http", false, "serve without TLS; only behind something that terminates it on this machine")
+	f.StringVar(&c.host.Engine, "engine", fromEnv("ENGINE", "auto"), "what runs plugins: auto, snapshot or extism (POINTSMAN_ENGINE)")
 	f.BoolVar(&c.logsJSON, "log-json", fromEnv("LOG_JSON", "") == "true", "log as JSON lines (POINTSMAN_LOG_JSON=true)")
 	return cmd
 }
@@ -74,9 +78,13 @@ func serve(ctx context.Context, c serveConfig, s streams) error {
 	c.host.Plain = c.plainHTTP
 	c.host.CompileWorker = true // main sees to it
 	c.host.Log = newLog(s.err, c.logsJSON)
+	c.host.Pages = sandbox.FindPages()
 	if err := harden(); err != nil {
 		return fmt.Errorf("harden the process: %w", err)
 	}
+	hup := make(chan os.Signal, 1) // from here on: one that comes while modules compile must not end us
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	if _, err := openState(c.host); err != nil {
 		return err
 	}
@@ -93,34 +101,55 @@ func serve(ctx context.Context, c serveConfig, s streams) error {
 		return errors.Join(err, closeHost(h))
 	}
 	c.host.Log.Info("serving consumers", "address", l.Addr().String(), "tls", c.host.TLS != nil)
-	return runHost(ctx, h, l, func() {
+	return runHost(ctx, h, l, hup, func(ctx context.Context) {
 		if err := h.Apply(ctx, operator, src); err != nil {
 			c.host.Log.Error("manifests were not deployed; the live release serves on", "err", err)
 		}
 	})
 }
 
-// runHost serves on l until ctx ends, calling reload at every SIGHUP, and closes h.
-func runHost(ctx context.Context, h *host.Host, l net.Listener, reload func()) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+// auditCheck is how often a broker looks whether it can still record.
+const auditCheck = time.Second
+
+// runHost serves on l until ctx ends, calling reload at everything that hup says, and
+// closes h. A reload never delays the end: its context ends first. A broker that cannot
+// record answers nothing but 503 and would never again; it ends with an error, so that a
+// supervisor starts it anew and the log is looked at.
+func runHost(ctx context.Context, h *host.Host, l net.Listener, hup <-chan os.Signal, reload func(context.Context)) error {
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(l) }()
-	for {
+	var reloads sync.WaitGroup
+	tick := time.NewTicker(auditCheck)
+	defer tick.Stop()
+	reloading := make(chan struct{}, 1)
+	var err error
+	for done := false; !done; {
 		select {
 		case <-hup:
-			reload()
-		case err := <-served:
-			return errors.Join(err, closeHost(h))
-		case <-ctx.Done():
-			err := closeHost(h)
-			if serr := <-served; serr != nil && !errors.Is(serr, http.ErrServerClosed) {
-				err = errors.Join(err, serr)
+			select {
+			case reloading <- struct{}{}:
+				reloads.Go(func() { reload(ctx); <-reloading })
+			default: // one is under way: it may have read the folder already
+				reloads.Go(func() { reloading <- struct{}{}; reload(ctx); <-reloading })
 			}
-			return err
+		case <-tick.C:
+			if err = h.RecordErr(); err != nil {
+				err = fmt.Errorf("the audit log cannot be written any more: %w", err)
+				done = true
+			}
+		case ended := <-served:
+			served <- ended
+			done = true
+		case <-ctx.Done():
+			done = true
 		}
 	}
+	err = errors.Join(err, closeHost(h))
+	reloads.Wait()
+	if serr := <-served; serr != nil && !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
 }
 
 func closeHost(h *host.Host) error {

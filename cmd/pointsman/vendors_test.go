@@ -1,0 +1,113 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"pointsman/cmd/backends/sim"
+)
+
+// vendors is a broker on the demo's own manifests, with the simulated vendors behind it.
+type vendors struct {
+	*running
+	salesforce, hubspot, square *sim.Server
+}
+
+func startVendors(t *testing.T) vendors {
+	t.Helper()
+	ca, err := sim.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := sim.NewData(1, 100)
+	v := vendors{
+		salesforce: sim.Salesforce(people, sim.SalesforceConfig{Token: "salesforce-token-0123456789"}),
+		hubspot:    sim.HubSpot(people, sim.HubSpotConfig{Token: "hubspot-token-0123456789"}),
+		square:     sim.Square(people, sim.SquareConfig{Token: "square-token-0123456789"}),
+	}
+	files := map[string][]byte{}
+	for _, name := range []string{"backends.yaml", "plugins.yaml", "routes.yaml"} {
+		text, err := os.ReadFile("../../manifests/demo/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = []byte(strings.NewReplacer(
+			"https://localhost:9441", listen(t, v.salesforce, ca),
+			"https://localhost:9442", listen(t, v.hubspot, ca),
+			"https://localhost:9443", listen(t, v.square, ca)).Replace(string(text)))
+	}
+	consumers, err := os.ReadFile("../../manifests/demo/consumers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.running = startBroker(t, ca, setup{
+		manifests: string(consumers), files: files, modules: buildPlugins(t), consumers: []string{"web-shop", "till"},
+		secrets: map[string]string{"salesforce-token": "salesforce-token-0123456789", "hubspot-token": "hubspot-token-0123456789", "square-token": "square-token-0123456789"},
+	})
+	return v
+}
+
+// TestVendors breaks one vendor at a time: what is optional is left out with the reason, what
+// is required makes it 502 or 504.
+func TestVendors(t *testing.T) {
+	v := startVendors(t)
+	const path = "/v1/customers/C-100042"
+	if got := v.get("web-shop", path); got.status != http.StatusOK || got.header.Get("Pointsman-Complete") != "?1" {
+		t.Fatalf("all is well: %v", got)
+	}
+	tests := []struct {
+		name         string
+		fault        sim.Fault
+		optional     string // HubSpot's outcome
+		wantRequired int    // when it is Salesforce
+	}{
+		{"garbage", sim.Fault{Kind: sim.Garbage}, "error", http.StatusBadGateway},
+		{"a page instead of JSON", sim.Fault{Kind: sim.WrongType}, "error", http.StatusBadGateway},
+		{"half an answer", sim.Fault{Kind: sim.HalfBody}, "error", http.StatusBadGateway},
+		{"a reset", sim.Fault{Kind: sim.Reset}, "error", http.StatusBadGateway},
+		{"a reset in the middle", sim.Fault{Kind: sim.ResetBody}, "error", http.StatusBadGateway},
+		{"an answer without end", sim.Fault{Kind: sim.Oversized}, "error", http.StatusBadGateway},
+		{"a redirect", sim.Fault{Kind: sim.Redirected, Location: "https://evil.example/"}, "error", http.StatusBadGateway},
+		{"a failure", sim.Fault{Kind: sim.BadStatus, Status: 500}, "error", http.StatusBadGateway},
+		{"too many requests", sim.Fault{Kind: sim.RateLimit, RetryAfter: 7}, "error", http.StatusServiceUnavailable},
+		{"slowness", sim.Fault{Latency: sim.Duration(10 * time.Second)}, "timeout", http.StatusGatewayTimeout},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v.hubspot.Faults().Set(tt.fault)
+			got := v.get("web-shop", path)
+			v.hubspot.Faults().Clear()
+			if got.status != http.StatusOK || !strings.Contains(got.body, `"customer":"C-100042"`) || strings.Contains(got.body, `"hubspot"`) {
+				t.Errorf("HubSpot: %v, want the profile without it", got)
+			}
+			if s := got.header.Get("Pointsman-Sources"); !strings.Contains(s, "hubspot;s="+tt.optional) || got.header.Get("Pointsman-Complete") != "?0" {
+				t.Errorf("HubSpot: sources %q, want hubspot;s=%s", s, tt.optional)
+			}
+			v.salesforce.Faults().Set(tt.fault)
+			got = v.get("web-shop", path)
+			v.salesforce.Faults().Clear()
+			if got.status != tt.wantRequired || got.header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("Salesforce: %v, want status %d", got, tt.wantRequired)
+			}
+			if tt.wantRequired == http.StatusServiceUnavailable && got.header.Get("Retry-After") != "7" {
+				t.Errorf("Salesforce: Retry-After %q, want 7", got.header.Get("Retry-After"))
+			}
+		})
+	}
+	t.Run("all is well again", func(t *testing.T) {
+		if got := v.get("web-shop", path); got.header.Get("Pointsman-Complete") != "?1" {
+			t.Errorf("%v", got)
+		}
+	})
+	t.Run("the till", func(t *testing.T) {
+		if got := v.get("till", "/v1/loyalty/d9d54db7-dcc5-40c7-a081-f7a0797dbbbb"); got.status != http.StatusOK || !strings.Contains(got.body, `"balance":1250`) {
+			t.Errorf("its own route: %v", got)
+		}
+		if got := v.get("till", path); got.status != http.StatusNotFound {
+			t.Errorf("the shop's route: %v, want 404", got)
+		}
+	})
+}
