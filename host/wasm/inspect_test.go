@@ -142,3 +142,22 @@ func TestFixturesAreBuiltFromTheirSources(t *testing.T) {
 		}
 	}
 }
+
+func TestMemoryLimit(t *testing.T) {
+	tests := []struct {
+		memory *wasm.Bounds
+		most   uint32
+		want   uint32
+	}{
+		{nil, 10, 0},
+		{&wasm.Bounds{Min: 1}, 10, 10},
+		{&wasm.Bounds{Min: 1, Max: 4, HasMax: true}, 10, 4},
+		{&wasm.Bounds{Min: 1, Max: 40, HasMax: true}, 10, 10},
+		{&wasm.Bounds{Min: 1, Max: 40}, 10, 10},
+	}
+	for _, tt := range tests {
+		if got := (&wasm.Info{Memory: tt.memory}).MemoryLimit(tt.most); got != tt.want {
+			t.Errorf("%+v of at most %d: got %d, want %d", tt.memory, tt.most, got, tt.want)
+		}
+	}
+}

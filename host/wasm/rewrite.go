@@ -19,6 +19,22 @@ type Options struct {
 	// ExportGlobals exports every mutable global of the guest, so that a host can read
 	// and restore it. See GlobalExport.
 	ExportGlobals bool
+	// SpareMemoryPage declares one page of memory more than the guest may grow to, where
+	// the format allows it. The host then has to hold the guest to MemoryLimit; it can
+	// use the page to undo what the guest grew.
+	SpareMemoryPage bool
+}
+
+// MemoryLimit is how many pages the memory of a module may grow to when Rewrite is told
+// maxPages, 0 without a memory.
+func (i *Info) MemoryLimit(maxPages uint32) uint32 {
+	if i.Memory == nil {
+		return 0
+	}
+	if i.Memory.HasMax {
+		return min(i.Memory.Max, maxPages)
+	}
+	return maxPages
 }
 
 // DefaultDepth is Options.MaxDepth when that is 0: a standard Go plugin needs
@@ -99,6 +115,9 @@ func (m *module) clamp(o Options) error {
 	if m.memory != nil {
 		if err := lower(m.memory, "memory (in pages)", o.MaxMemoryPages); err != nil {
 			return err
+		}
+		if o.SpareMemoryPage && m.memory.Max < MaxMemory {
+			m.memory.Max++
 		}
 	}
 	if m.table != nil {
