@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -18,7 +19,7 @@ type call struct {
 	config map[string]string // never changed
 	now    time.Time         // what the guest's clocks show until the call ends
 	random io.Reader
-	memory *guestMemory
+	memory *guestMemory // never nil while a guest runs
 	kernel kernel
 	vars   variables
 	log    guestLog
@@ -36,14 +37,13 @@ type call struct {
 type callKey struct{}
 
 // newCall returns the record of a call that begins now. limits has no zero fields.
-func newCall(export string, limits Limits, config map[string]string, now time.Time, random io.Reader, logger Logger) *call {
-	return &call{
+func newCall(export string, limits Limits, config map[string]string, now time.Time, random io.Reader, logger Logger) call {
+	return call{
 		export: export,
 		limits: limits,
 		config: config,
 		now:    now.Truncate(time.Millisecond),
 		random: random,
-		memory: &guestMemory{limit: limits.Memory},
 		kernel: kernel{limit: uint64(limits.Input) + uint64(limits.Output) + kernelRoom},
 		log:    guestLog{to: logger, left: limits.LogBytes},
 		stdout: stream{level: "info"},
@@ -51,9 +51,32 @@ func newCall(export string, limits Limits, config map[string]string, now time.Ti
 	}
 }
 
+// admit is what a call must pass before its guest is touched.
+func admit(ctx context.Context, exports []string, export string, in []byte, limits Limits) error {
+	if _, ok := slices.BinarySearch(exports, export); !ok {
+		return &Fault{Kind: Export, Export: atMost(export, 200), Detail: "no such export, or not one that can be called"}
+	}
+	if len(in) > limits.Input {
+		return &Fault{Kind: Input, Export: export, Detail: fmt.Sprintf("%d bytes, of at most %d", len(in), limits.Input)}
+	}
+	if kind, over := overdue(ctx); over {
+		return &Fault{Kind: kind, Export: export, Detail: "before the guest was started"}
+	}
+	return nil
+}
+
 // callContext returns a context that host functions find c in.
 func callContext(ctx context.Context, c *call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
+}
+
+// callOf is the call that a guest's context belongs to, nil if there is none.
+func callOf(ctx context.Context) *call {
+	if r, ok := ctx.(*record); ok {
+		return &r.call
+	}
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
 }
 
 // abort ends the guest with a fault. Only host functions may use it: lend takes the
@@ -92,8 +115,8 @@ type body func(ctx context.Context, c *call, stack []uint64)
 // as text. The panic that leaves it only unwinds the guest.
 func lend(name string, f body) func(ctx context.Context, stack []uint64) {
 	return func(ctx context.Context, stack []uint64) {
-		c, ok := ctx.Value(callKey{}).(*call)
-		if !ok {
+		c := callOf(ctx)
+		if c == nil {
 			panic(&Fault{Kind: ABI, Detail: "host function " + name + " outside of a call"})
 		}
 		defer func() {

@@ -16,7 +16,9 @@ import (
 	"pointsman/pdk/wire"
 )
 
-func TestCalls(t *testing.T) {
+func TestCalls(t *testing.T) { onEngines(t, testCalls) }
+
+func testCalls(t *testing.T) {
 	large := strings.Repeat("0123456789", 1<<20/10)
 	tests := []struct {
 		module, export, input, want string
@@ -35,6 +37,12 @@ func TestCalls(t *testing.T) {
 		{"http_user", "request", "GET /user", "\x00ok:GET /user"},
 		{"http_user", "request", "", "\x00ok:"},
 		{"init", "answer", "input", "\x01\x00\x01"}, // once initialized, without input, refused
+		{"bulk", "echo", "", ""},
+		{"bulk", "echo", "hello", "hello"},
+		{"bulk", "echo", large[:60000], large[:60000]},
+		{"bulk", "again", "hello", "hello"},
+		{"bulk", "both", "hello", "hh"},
+		{"warm", "answer", "", "\x0c\x00\x00\x00"},
 		{"wasi_files", "open", "", "\x08\x34\x08\x08"},
 		{"runaway", "growtolimit", "", "\x00\x00\x00\x00"},
 		{"no_memory", "empty", "", ""},
@@ -55,7 +63,9 @@ func TestCalls(t *testing.T) {
 }
 
 // A guest without memory of its own gets WASI's error instead of a crash.
-func TestNoMemory(t *testing.T) {
+func TestNoMemory(t *testing.T) { onEngines(t, testNoMemory) }
+
+func testNoMemory(t *testing.T) {
 	_, err := load(t, "no_memory", sandbox.Limits{}).Call(context.Background(), "random", nil)
 	const wasiFault = 21
 	if e := new(sandbox.GuestError); !errors.As(err, &e) || e.Code != wasiFault {
@@ -63,13 +73,16 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-func TestExports(t *testing.T) {
+func TestExports(t *testing.T) { onEngines(t, testExports) }
+
+func testExports(t *testing.T) {
 	tests := []struct {
 		module string
 		want   []string
 	}{
 		{"echo", []string{"code7", "copy", "echo", "fail", "nothing"}},
 		{"init", []string{"answer", "silent"}},
+		{"warm", []string{"answer"}},
 		{"output", []string{"beyond", "empty", "huge", "longlow32", "low32", "never", "nowhere", "twice", "wraps"}},
 	}
 	for _, tt := range tests {
@@ -84,7 +97,9 @@ func TestExports(t *testing.T) {
 	}
 }
 
-func TestNoCallSeesAnother(t *testing.T) {
+func TestNoCallSeesAnother(t *testing.T) { onEngines(t, testNoCallSeesAnother) }
+
+func testNoCallSeesAnother(t *testing.T) {
 	m := load(t, "counter", sandbox.Limits{})
 	var wg sync.WaitGroup
 	for range 4 {
@@ -102,7 +117,9 @@ func TestNoCallSeesAnother(t *testing.T) {
 }
 
 // Also what a call leaves behind that broke off, or used a reply's rest, is gone.
-func TestNoCallSeesABrokenOne(t *testing.T) {
+func TestNoCallSeesABrokenOne(t *testing.T) { onEngines(t, testNoCallSeesABrokenOne) }
+
+func testNoCallSeesABrokenOne(t *testing.T) {
 	m := load(t, "http_own", sandbox.Limits{})
 	for range 20 {
 		if _, err := m.Call(context.Background(), "short", nil); kind(err) != sandbox.ABI {
@@ -114,7 +131,9 @@ func TestNoCallSeesABrokenOne(t *testing.T) {
 	}
 }
 
-func TestConcurrentCallsKeepTheirData(t *testing.T) {
+func TestConcurrentCallsKeepTheirData(t *testing.T) { onEngines(t, testConcurrentCallsKeepTheirData) }
+
+func testConcurrentCallsKeepTheirData(t *testing.T) {
 	own, user := load(t, "echo", sandbox.Limits{}), load(t, "http_user", sandbox.Limits{})
 	var wg sync.WaitGroup
 	for g := range 8 {
@@ -135,8 +154,12 @@ func TestConcurrentCallsKeepTheirData(t *testing.T) {
 }
 
 func TestClocksStandStillAndRandomDoesNot(t *testing.T) {
+	onEngines(t, testClocksStandStillAndRandomDoesNot)
+}
+
+func testClocksStandStillAndRandomDoesNot(t *testing.T) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 678_912_345, time.UTC)
-	m := compile(t, sandbox.ExtismOptions{Clock: func() time.Time { at = at.Add(time.Second); return at }},
+	m := compile(t, sandbox.Options{Clock: func() time.Time { at = at.Add(time.Second); return at }},
 		testModule(t, "clock_random"), nil, sandbox.Limits{})
 	seen := map[string]bool{}
 	for range 5 {
@@ -161,7 +184,9 @@ func TestClocksStandStillAndRandomDoesNot(t *testing.T) {
 	}
 }
 
-func TestRealClockByDefault(t *testing.T) {
+func TestRealClockByDefault(t *testing.T) { onEngines(t, testRealClockByDefault) }
+
+func testRealClockByDefault(t *testing.T) {
 	m := load(t, "clock_random", sandbox.Limits{})
 	before := time.Now().Truncate(time.Millisecond)
 	out, err := m.Call(context.Background(), "now", nil)
@@ -173,7 +198,9 @@ func TestRealClockByDefault(t *testing.T) {
 	}
 }
 
-func TestLog(t *testing.T) {
+func TestLog(t *testing.T) { onEngines(t, testLog) }
+
+func testLog(t *testing.T) {
 	tests := []struct {
 		export, input string
 		limit         int
@@ -188,7 +215,7 @@ func TestLog(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.export, func(t *testing.T) {
 			var l logLines
-			m := compile(t, sandbox.ExtismOptions{Logger: &l}, testModule(t, "log"), nil, sandbox.Limits{LogBytes: tt.limit})
+			m := compile(t, sandbox.Options{Logger: &l}, testModule(t, "log"), nil, sandbox.Limits{LogBytes: tt.limit})
 			if _, err := m.Call(context.Background(), tt.export, []byte(tt.input)); err != nil {
 				t.Fatal(err)
 			}
@@ -199,9 +226,11 @@ func TestLog(t *testing.T) {
 	}
 }
 
-func TestLogFloodEnds(t *testing.T) {
+func TestLogFloodEnds(t *testing.T) { onEngines(t, testLogFloodEnds) }
+
+func testLogFloodEnds(t *testing.T) {
 	var l logLines
-	m := compile(t, sandbox.ExtismOptions{Logger: &l}, testModule(t, "log"), nil, sandbox.Limits{LogBytes: 1000})
+	m := compile(t, sandbox.Options{Logger: &l}, testModule(t, "log"), nil, sandbox.Limits{LogBytes: 1000})
 	if _, err := m.Call(context.Background(), "flood", nil); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func blocking(t *testing.T, heedsContext bool) (m sandbox.Module, begun, release
 		}
 		return wire.Done([]byte("released"))
 	}}
-	m, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, "http_own"), sandbox.Terms{Imports: []sandbox.Import{wait}})
+	m, err := newEngine(t, sandbox.Options{}).Compile(context.Background(), testModule(t, "http_own"), sandbox.Terms{Imports: []sandbox.Import{wait}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,9 @@ func start(m sandbox.Module) <-chan answer {
 	return answers
 }
 
-func TestCloseWaitsForCalls(t *testing.T) {
+func TestCloseWaitsForCalls(t *testing.T) { onEngines(t, testCloseWaitsForCalls) }
+
+func testCloseWaitsForCalls(t *testing.T) {
 	m, begun, release := blocking(t, true)
 	answers := start(m)
 	<-begun
@@ -80,6 +82,10 @@ func TestCloseWaitsForCalls(t *testing.T) {
 }
 
 func TestCloseStopsCallsWhenItsTimeIsUp(t *testing.T) {
+	onEngines(t, testCloseStopsCallsWhenItsTimeIsUp)
+}
+
+func testCloseStopsCallsWhenItsTimeIsUp(t *testing.T) {
 	m, begun, _ := blocking(t, true)
 	answers := start(m)
 	<-begun
@@ -93,7 +99,9 @@ func TestCloseStopsCallsWhenItsTimeIsUp(t *testing.T) {
 	}
 }
 
-func TestCloseGivesUpOnADeafOperation(t *testing.T) {
+func TestCloseGivesUpOnADeafOperation(t *testing.T) { onEngines(t, testCloseGivesUpOnADeafOperation) }
+
+func testCloseGivesUpOnADeafOperation(t *testing.T) {
 	m, begun, release := blocking(t, false)
 	answers := start(m)
 	<-begun
@@ -109,7 +117,9 @@ func TestCloseGivesUpOnADeafOperation(t *testing.T) {
 }
 
 // An instance that is not closed stays in wazero's store, with more than 1 MiB of memory.
-func TestInstancesAreClosed(t *testing.T) {
+func TestInstancesAreClosed(t *testing.T) { onEngines(t, testInstancesAreClosed) }
+
+func testInstancesAreClosed(t *testing.T) {
 	ok, traps := load(t, "runaway", sandbox.Limits{Memory: 2 << 20}), load(t, "traps", sandbox.Limits{})
 	heap := func() uint64 {
 		runtime.GC()

@@ -58,7 +58,11 @@ func (c *call) do(ctx context.Context, i Import, request []byte) []byte {
 	if c.starting {
 		return wire.Failed(wire.Error{Code: wire.Denied, Message: "operations are not available during initialization"})
 	}
-	reply := i.Do(ctx, request)
+	operation := ctx
+	if r, ok := ctx.(*record); ok {
+		operation = r.operation()
+	}
+	reply := i.Do(operation, request)
 	c.check(ctx)
 	return reply
 }

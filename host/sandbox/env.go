@@ -48,13 +48,13 @@ func extismABI() []hostFunc {
 		env("reset", "", func(_ context.Context, c *call, _ []uint64) { c.kernel.reset() }),
 		env("memory_bytes", ":I", func(_ context.Context, c *call, s []uint64) { s[0] = c.kernel.used }),
 
-		env("load_u8", "I:i", func(_ context.Context, c *call, s []uint64) { s[0] = uint64(c.block("load_u8", s[0], 1)[0]) }),
+		env("load_u8", "I:i", func(_ context.Context, c *call, s []uint64) { s[0] = uint64(c.block("load_u8", loads, s[0], 1)[0]) }),
 		env("load_u64", "I:I", func(_ context.Context, c *call, s []uint64) {
-			s[0] = binary.LittleEndian.Uint64(c.block("load_u64", s[0], 8))
+			s[0] = binary.LittleEndian.Uint64(c.block("load_u64", loads, s[0], 8))
 		}),
-		env("store_u8", "Ii", func(_ context.Context, c *call, s []uint64) { c.block("store_u8", s[0], 1)[0] = byte(s[1]) }),
+		env("store_u8", "Ii", func(_ context.Context, c *call, s []uint64) { c.block("store_u8", stores, s[0], 1)[0] = byte(s[1]) }),
 		env("store_u64", "II", func(_ context.Context, c *call, s []uint64) {
-			binary.LittleEndian.PutUint64(c.block("store_u64", s[0], 8), s[1])
+			binary.LittleEndian.PutUint64(c.block("store_u64", stores, s[0], 8), s[1])
 		}),
 
 		env("input_length", ":I", func(_ context.Context, c *call, s []uint64) { s[0] = uint64(len(c.kernel.input)) }),
@@ -95,12 +95,14 @@ func env(name, signature string, f body) hostFunc {
 	return hostFunc{wasm.ImportName{Module: wire.ExtismEnv, Name: name}, sig(signature), f}
 }
 
-// block returns n bytes of a kernel block, or ends the guest.
-func (c *call) block(op string, offset, n uint64) []byte {
+// block returns n bytes of a kernel block, or ends the guest. The shim does the rest of the
+// block by itself.
+func (c *call) block(op string, window int, offset, n uint64) []byte {
 	b, ok := c.kernel.slice(offset, n)
 	if !ok {
 		c.abort(ABI, "%s(%d): %d bytes there are not within a block", op, offset, n)
 	}
+	c.kernel.show(window)
 	return b
 }
 

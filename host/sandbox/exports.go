@@ -7,16 +7,16 @@ import (
 	"pointsman/host/wasm"
 )
 
-// initializers are what a guest's language may want to run before anything else, the
+// languageInits are what a guest's language may want to run before anything else, the
 // first that exists. They are WASI's names for reactors and, after them, commands.
-var initializers = []string{"_initialize", "__wasm_call_ctors"}
+var languageInits = []string{"_initialize", "__wasm_call_ctors"}
 
 // haskellInit is Haskell's own; go-sdk runs it, and _initialize before it.
 const haskellInit = "hs_init"
 
 // runtimeExports are functions that compilers export for themselves and that could be
 // taken for an author's by their signature.
-var runtimeExports = []string{"malloc", "free", "calloc", "realloc", "resume", "go_scheduler", "cabi_realloc"}
+var runtimeExports = []string{"malloc", "free", "calloc", "realloc", "resume", "go_scheduler", "cabi_realloc", warmUp}
 
 // runtimePrefixes begin the names of more of them: C, AssemblyScript, TinyGo and Haskell.
 var runtimePrefixes = []string{"_", "~", "asyncify_", "hs_", wasm.ReservedPrefix}
@@ -44,20 +44,30 @@ func isRuntimeExport(name string) bool {
 		slices.ContainsFunc(runtimePrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// initializer is the export to call first, "" if there is none to call.
-func initializer(exports []wasm.Export) string {
-	has := func(name string, plain bool) bool {
+// warmUp is an export that a plugin may have, of type () -> () or () -> i32. It is a part
+// of the initialization, and its last: on the snapshot engine it runs once for all calls,
+// so that what it has prepared (tables, compiled patterns) is there for each of them. It
+// has no input, no operations, and an error or return code of it is not looked at.
+const warmUp = "pointsman_warm"
+
+// initializers are the exports to call first, in their order.
+func initializers(exports []wasm.Export) []string {
+	has := func(name string, like func(wasm.FuncType) bool) bool {
 		return slices.ContainsFunc(exports, func(e wasm.Export) bool {
-			return e.Name == name && e.Kind == wasm.FuncExport && (!plain || e.Type.Equal(sig("")))
+			return e.Name == name && e.Kind == wasm.FuncExport && like(e.Type)
 		})
 	}
-	if has(haskellInit, false) {
-		return ""
-	}
-	for _, name := range initializers {
-		if has(name, true) {
-			return name
+	var names []string
+	if !has(haskellInit, func(wasm.FuncType) bool { return true }) {
+		for _, name := range languageInits {
+			if has(name, func(t wasm.FuncType) bool { return t.Equal(sig("")) }) {
+				names = append(names, name)
+				break
+			}
 		}
 	}
-	return ""
+	if has(warmUp, isPlain) {
+		names = append(names, warmUp)
+	}
+	return names
 }

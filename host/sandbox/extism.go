@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	extism "github.com/extism/go-sdk"
@@ -20,9 +19,10 @@ type ExtismOptions struct {
 	Logger Logger           // nil drops what guests write
 	Clock  func() time.Time // nil means time.Now; guests see it at whole milliseconds
 	Random io.Reader        // nil means crypto/rand; safe for concurrent use
-	// CacheDir keeps compiled modules from one start to the next. It is made with mode
-	// 0700 and refused when others may enter it: its contents are machine code. "" keeps none.
-	CacheDir string
+	// Compiler compiles modules and keeps them from one start to the next. nil compiles in
+	// this process, without limits of time and memory but for those of host/wasm, and keeps
+	// nothing.
+	Compiler *Compiler
 }
 
 // Extism is the portable engine: extism/go-sdk on wazero, with a new instance for every
@@ -37,8 +37,7 @@ type Extism struct {
 
 var _ Engine = (*Extism)(nil)
 
-// NewExtism returns the portable engine. It fails when the cache directory cannot be
-// made or is open to others.
+// NewExtism returns the portable engine.
 func NewExtism(o ExtismOptions) (*Extism, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -46,88 +45,18 @@ func NewExtism(o ExtismOptions) (*Extism, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	if o.CacheDir != "" {
-		if err := ownDirectory(o.CacheDir); err != nil {
-			return nil, fmt.Errorf("compilation cache: %w", err)
-		}
-	}
 	return &Extism{options: o}, nil
-}
-
-// ownDirectory makes dir, and refuses one that anyone else may read or write.
-func ownDirectory(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s has mode %04o, must be 0700", dir, info.Mode().Perm())
-	}
-	return nil
 }
 
 // Name implements Engine.
 func (e *Extism) Name() string { return "extism" }
 
-// maxLimit is the largest Input or Output, in bytes: both are held twice.
-const maxLimit = 64 << 20
-
-// withDefaults fills in the zero fields and checks the rest.
-func (l Limits) withDefaults() (Limits, error) {
-	if l.Memory == 0 {
-		l.Memory = 64 << 20
-	}
-	l.Memory -= l.Memory % pageSize
-	if l.Time == 0 {
-		l.Time = 10 * time.Second
-	}
-	if l.Input == 0 {
-		l.Input = 1 << 20
-	}
-	if l.Output == 0 {
-		l.Output = 1 << 20
-	}
-	if l.LogBytes == 0 {
-		l.LogBytes = 16 << 10
-	}
-	switch {
-	case l.Memory == 0, l.Memory > wasm.MaxMemory*pageSize:
-		return l, fmt.Errorf("memory limit of %d bytes: want 64 KiB to 4 GiB", l.Memory)
-	case l.Time < 0 || l.Input < 0 || l.Output < 0 || l.LogBytes < 0:
-		return l, errors.New("a limit is negative")
-	case l.Input > maxLimit || l.Output > maxLimit:
-		return l, fmt.Errorf("input or output limit exceeds %d bytes", maxLimit)
-	}
-	return l, nil
-}
-
-// Compile implements Engine. It takes up to some seconds for a large module, and wazero
-// does not look at ctx while it compiles: the time is bounded by the limits of host/wasm,
-// and ctx is looked at before and after. It starts no goroutine.
+// Compile implements Engine. It takes some seconds for a large module that
+// options.Compiler has not seen before. The error is a *CompileError when compiling it
+// fails or takes more than the compiler's limits. Without a compiler wazero compiles here,
+// and ctx is looked at before and after only.
 func (e *Extism) Compile(ctx context.Context, module []byte, terms Terms) (Module, error) {
-	limits, err := terms.Limits.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	o, err := newOffer(terms.Imports)
-	if err != nil {
-		return nil, err
-	}
-	info, err := wasm.Inspect(module)
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := o.choose(info.Imports)
-	if err != nil {
-		return nil, err
-	}
-	rewritten, err := wasm.Rewrite(module, wasm.Options{
-		MaxMemoryPages: uint32(limits.Memory / pageSize),
-		Rename:         renames(chosen),
-	})
+	p, err := prepare(e.options.Compiler, module, terms, hostFunc.link, wasm.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -135,39 +64,41 @@ func (e *Extism) Compile(ctx context.Context, module []byte, terms Terms) (Modul
 		return nil, err
 	}
 	m := &extismModule{
-		engine:    e,
-		limits:    limits,
-		config:    terms.Config,
-		exports:   Callable(info.Exports),
-		initial:   initializer(info.Exports),
-		memories:  1,
-		running:   map[*call]context.CancelFunc{},
-		lastEnded: make(chan struct{}),
+		engine:   e,
+		limits:   p.limits,
+		config:   terms.Config,
+		exports:  Callable(p.info.Exports),
+		initial:  initializers(p.info.Exports),
+		memories: 1,
 	}
-	if info.Memory != nil {
+	m.open(m.release)
+	if p.info.Memory != nil {
 		m.memories = 2
 	}
-	if err := m.compile(ctx, rewritten, append(chosen, instruments()...)); err != nil {
+	if err := m.compile(ctx, p.rewritten, append(p.chosen, instruments()...)); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(err, m.free())
+		return nil, errors.Join(err, m.release())
 	}
 	return m, nil
 }
 
 // compile fills in m.plugin and m.cache. When it fails nothing is left behind.
-func (m *extismModule) compile(ctx context.Context, module []byte, functions []hostFunc) error {
+func (m *extismModule) compile(ctx context.Context, module []byte, functions []hostFunc) (err error) {
 	// A cache of its own, not one for the engine: wazero drops compiled code from memory
 	// only when its cache is closed, and closing it breaks all that was compiled with it.
 	// go-sdk does not close what it made when it fails; the cache does.
-	var err error
-	m.cache = wazero.NewCompilationCache()
-	if dir := m.engine.options.CacheDir; dir != "" {
-		if m.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
-			return fmt.Errorf("compilation cache: %w", err)
-		}
+	cache, loaded, err := m.engine.options.Compiler.load(ctx, module)
+	if err != nil {
+		return err
 	}
+	defer func() {
+		if lerr := loaded(); err == nil && lerr != nil {
+			err = errors.Join(lerr, m.release())
+		}
+	}()
+	m.cache = cache
 	m.plugin, err = extism.NewCompiledPlugin(context.WithoutCancel(ctx), extism.Manifest{
 		Wasm: []extism.Wasm{extism.WasmData{Data: module}},
 		// The limit per memory is the allocator's. This one is for wazero's checks, and

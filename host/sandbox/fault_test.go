@@ -12,7 +12,9 @@ import (
 	"pointsman/pdk/wire"
 )
 
-func TestGuestsThatBreakOff(t *testing.T) {
+func TestGuestsThatBreakOff(t *testing.T) { onEngines(t, testGuestsThatBreakOff) }
+
+func testGuestsThatBreakOff(t *testing.T) {
 	small := sandbox.Limits{Input: 1 << 10, Output: 1 << 10}
 	tests := []struct {
 		module, export string
@@ -56,6 +58,19 @@ func TestGuestsThatBreakOff(t *testing.T) {
 		{"http_own", "none", "", sandbox.Limits{}, sandbox.ABI, "no reply to read"},
 		{"http_own", "short", "", sandbox.Limits{}, sandbox.ABI, "room for 11 bytes of 12"},
 
+		{"bulk", "narrow", "two", sandbox.Limits{}, sandbox.ABI, "room for 1 bytes of 3"},
+		{"bulk", "beyond", "two", sandbox.Limits{}, sandbox.ABI, "outside of memory"},
+		{"bulk", "high", "two", sandbox.Limits{}, sandbox.ABI, "outside of memory"},
+		{"bulk", "wraps", "two", sandbox.Limits{}, sandbox.ABI, "outside of memory"},
+		{"bulk", "writebeyond", "", sandbox.Limits{}, sandbox.Output, "outside of memory"},
+		{"bulk", "writehigh", "", sandbox.Limits{}, sandbox.Output, "outside of memory"},
+		{"bulk", "writewraps", "", sandbox.Limits{}, sandbox.Output, "outside of memory"},
+		{"bulk", "writelong", "", sandbox.Limits{}, sandbox.Output, "of at most"},
+		{"bulk", "echo", strings.Repeat("x", 1024), sandbox.Limits{Output: 1 << 9}, sandbox.Output, "1024 bytes, of at most 512"},
+		{"bulk", "errorbeyond", "", sandbox.Limits{}, sandbox.ABI, "outside of memory"},
+		{"bulk", "errorlong", "", sandbox.Limits{}, sandbox.ABI, "outside of memory"},
+		{"warm", "pointsman_warm", "", sandbox.Limits{}, sandbox.Export, "no such export"},
+
 		{"kernel_circle", "walk", "", sandbox.Limits{}, sandbox.ABI, "not within a block"},
 		{"runaway", "recurse", "", sandbox.Limits{}, sandbox.Depth, "runaway.recurse x"},
 		{"runaway", "mutual", "", sandbox.Limits{}, sandbox.Depth, "runaway.ping"},
@@ -78,7 +93,9 @@ func TestGuestsThatBreakOff(t *testing.T) {
 	}
 }
 
-func TestGuestErrors(t *testing.T) {
+func TestGuestErrors(t *testing.T) { onEngines(t, testGuestErrors) }
+
+func testGuestErrors(t *testing.T) {
 	tests := []struct {
 		export, input string
 		want          sandbox.GuestError
@@ -99,16 +116,20 @@ func TestGuestErrors(t *testing.T) {
 }
 
 // A guest chooses the names of its functions.
-func TestNamesInDetailsAreEscaped(t *testing.T) {
+func TestNamesInDetailsAreEscaped(t *testing.T) { onEngines(t, testNamesInDetailsAreEscaped) }
+
+func testNamesInDetailsAreEscaped(t *testing.T) {
 	evil := bytes.ReplaceAll(testModule(t, "traps"), []byte("inner"), []byte("\x1b[2J\n"))
-	m := compile(t, sandbox.ExtismOptions{}, evil, nil, sandbox.Limits{})
+	m := compile(t, sandbox.Options{}, evil, nil, sandbox.Limits{})
 	_, err := m.Call(context.Background(), "unreachable", nil)
 	if kind(err) != sandbox.Trap || strings.ContainsAny(err.Error(), "\x1b\n") {
 		t.Errorf("got %q", err)
 	}
 }
 
-func TestPanicOfAnOperation(t *testing.T) {
+func TestPanicOfAnOperation(t *testing.T) { onEngines(t, testPanicOfAnOperation) }
+
+func testPanicOfAnOperation(t *testing.T) {
 	panics := sandbox.Import{Capability: "http", Op: "request", Do: func(context.Context, []byte) []byte {
 		var none []byte
 		if len(none) == 0 {
@@ -117,7 +138,7 @@ func TestPanicOfAnOperation(t *testing.T) {
 		return none
 	}}
 	for _, name := range []string{"http_own", "http_user"} {
-		m := compile(t, sandbox.ExtismOptions{}, testModule(t, name), []sandbox.Import{panics}, sandbox.Limits{})
+		m := compile(t, sandbox.Options{}, testModule(t, name), []sandbox.Import{panics}, sandbox.Limits{})
 		_, err := m.Call(context.Background(), "request", nil)
 		if kind(err) != sandbox.ABI {
 			t.Fatalf("%s: got %v", name, err)
@@ -128,7 +149,9 @@ func TestPanicOfAnOperation(t *testing.T) {
 	}
 }
 
-func TestEndOfContext(t *testing.T) {
+func TestEndOfContext(t *testing.T) { onEngines(t, testEndOfContext) }
+
+func testEndOfContext(t *testing.T) {
 	m := load(t, "runaway", sandbox.Limits{Time: 10 * time.Second})
 	cancelled := func() (context.Context, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -164,12 +187,14 @@ func TestEndOfContext(t *testing.T) {
 }
 
 // An operation that heeds its context ends with the call, and the guest with it.
-func TestOperationEndsWithItsCall(t *testing.T) {
+func TestOperationEndsWithItsCall(t *testing.T) { onEngines(t, testOperationEndsWithItsCall) }
+
+func testOperationEndsWithItsCall(t *testing.T) {
 	waits := sandbox.Import{Capability: "http", Op: "request", Do: func(ctx context.Context, _ []byte) []byte {
 		<-ctx.Done()
 		return wire.Done(nil)
 	}}
-	m := compile(t, sandbox.ExtismOptions{}, testModule(t, "http_own"), []sandbox.Import{waits}, sandbox.Limits{Time: 20 * time.Millisecond})
+	m := compile(t, sandbox.Options{}, testModule(t, "http_own"), []sandbox.Import{waits}, sandbox.Limits{Time: 20 * time.Millisecond})
 	if _, err := m.Call(context.Background(), "request", nil); kind(err) != sandbox.Timeout {
 		t.Errorf("got %v", err)
 	}

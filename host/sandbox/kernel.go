@@ -32,6 +32,7 @@ type kernel struct {
 	next   uint64
 	used   uint64 // bytes of live blocks and their cost
 	limit  uint64
+	arena  *arena // where blocks lie while it has room; nil: none does
 
 	inputAt uint64 // offset of input
 	input   []byte
@@ -46,8 +47,9 @@ type kernel struct {
 }
 
 type block struct {
-	offset uint64
-	data   []byte
+	offset  uint64
+	data    []byte
+	address uint64 // of data in the arena; 0: elsewhere
 }
 
 // alloc returns the offset of a new block of n zero bytes, 0 when n is 0 or there is no room.
@@ -65,7 +67,11 @@ func (k *kernel) alloc(n uint64) uint64 {
 	}
 	k.next = (end + blockAlign) &^ (blockAlign - 1)
 	k.used += n + blockCost
-	k.blocks = append(k.blocks, block{at, make([]byte, n)})
+	data, address := k.arena.take(n)
+	if data == nil {
+		data = make([]byte, n)
+	}
+	k.blocks = append(k.blocks, block{at, data, address})
 	k.last = len(k.blocks) - 1
 	return at
 }
@@ -147,6 +153,7 @@ func (k *kernel) free(offset uint64) {
 	}
 	k.used -= uint64(len(k.blocks[i].data)) + blockCost
 	k.blocks[i].data = nil
+	k.arena.hide()
 	k.freed++
 	if k.freed > 64 && k.freed > len(k.blocks)/2 {
 		k.compact()
@@ -168,7 +175,9 @@ func (k *kernel) compact() {
 
 // reset frees everything, the input too. Offsets are not used again.
 func (k *kernel) reset() {
-	*k = kernel{next: k.next, limit: k.limit}
+	k.arena.hide()
+	k.arena.show(inputs, 0, 0, 0)
+	*k = kernel{next: k.next, limit: k.limit, arena: k.arena}
 }
 
 // begin gives the guest its input and forgets what an initializer said.
@@ -180,16 +189,29 @@ func (k *kernel) begin(in []byte) bool {
 		return false
 	}
 	k.inputAt, k.input = at, nil
+	k.arena.show(inputs, 0, 0, 0)
 	if at != 0 {
 		k.input = k.blocks[k.last].data
+		k.show(inputs)
 	}
 	return true
+}
+
+// show lets the shim reach the block that was found last.
+func (k *kernel) show(window int) {
+	b := k.blocks[k.last]
+	offset := b.offset
+	if window == inputs {
+		offset = 0
+	}
+	k.arena.show(window, offset, uint64(len(b.data)), b.address)
 }
 
 func (k *kernel) setInput(offset, n uint64) bool {
 	b, ok := k.slice(offset, n)
 	if ok {
 		k.inputAt, k.input = offset, b
+		k.arena.show(inputs, 0, 0, 0) // the shim asks: this is too rare to be fast
 	}
 	return ok
 }

@@ -3,9 +3,11 @@ package sandbox_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +19,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if isWorker, code := sandbox.CompileWorker(os.Args[1:]); isWorker {
+		os.Exit(code)
+	}
+	if len(os.Args) == 3 && os.Args[1] == compileSlowly {
+		compileSlowModule(os.Args[2])
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if goBuild.dir != "" {
 			os.RemoveAll(goBuild.dir)
@@ -35,17 +43,43 @@ func testModule(t testing.TB, name string) []byte {
 	return module
 }
 
-func newEngine(t testing.TB, o sandbox.ExtismOptions) *sandbox.Extism {
+// onEngines runs a test on each engine, as a subtest of the engine's name.
+func onEngines(t *testing.T, test func(*testing.T)) {
+	for _, name := range sandbox.Engines() {
+		if name != "auto" {
+			t.Run(name, test)
+		}
+	}
+}
+
+// newEngine returns the engine that t is a subtest of, the portable one otherwise.
+func newEngine(t testing.TB, o sandbox.Options) sandbox.Engine {
 	t.Helper()
-	e, err := sandbox.NewExtism(o)
+	e, err := openEngine(t, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e
 }
 
+func openEngine(t testing.TB, o sandbox.Options) (sandbox.Engine, error) {
+	o.Engine = "extism"
+	if parts := strings.Split(t.Name(), "/"); len(parts) > 1 && parts[1] == "snapshot" {
+		o.Engine = "snapshot"
+	}
+	e, err := sandbox.New(o)
+	if c, ok := e.(io.Closer); ok {
+		t.Cleanup(func() {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return e, err
+}
+
 // compile returns a module that is closed at the end of the test.
-func compile(t testing.TB, o sandbox.ExtismOptions, module []byte, imports []sandbox.Import, limits sandbox.Limits) sandbox.Module {
+func compile(t testing.TB, o sandbox.Options, module []byte, imports []sandbox.Import, limits sandbox.Limits) sandbox.Module {
 	t.Helper()
 	m, err := newEngine(t, o).Compile(context.Background(), module, sandbox.Terms{Imports: imports, Limits: limits})
 	if err != nil {
@@ -62,7 +96,7 @@ func compile(t testing.TB, o sandbox.ExtismOptions, module []byte, imports []san
 // load compiles a fixture that is lent an http.request which answers "ok:" and the request.
 func load(t testing.TB, name string, limits sandbox.Limits) sandbox.Module {
 	t.Helper()
-	return compile(t, sandbox.ExtismOptions{}, testModule(t, name), []sandbox.Import{okHTTP}, limits)
+	return compile(t, sandbox.Options{}, testModule(t, name), []sandbox.Import{okHTTP}, limits)
 }
 
 var okHTTP = sandbox.Import{Capability: "http", Op: "request", Do: func(_ context.Context, request []byte) []byte {

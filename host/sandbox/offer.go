@@ -27,13 +27,13 @@ func newOffer(imports []Import) (offer, error) {
 		}
 		return nil
 	}
-	err := errors.Join(add(extismABI()...), add(wasi()...), add(replyRead()))
+	err := errors.Join(add(extismABI()...), add(wasi()...), add(replyRead()), add(bulk()...))
 	for _, i := range imports {
 		if i.Capability == "" || i.Op == "" || i.Do == nil {
 			err = errors.Join(err, fmt.Errorf("import %q of capability %q is incomplete", i.Op, i.Capability))
 			continue
 		}
-		if name := wire.ModulePrefix + i.Capability; name == wire.RuntimeModule || name == linkedEnv {
+		if name := wire.ModulePrefix + i.Capability; name == wire.RuntimeModule || name == linkedEnv || name == shimModule {
 			err = errors.Join(err, fmt.Errorf("capability %q has a reserved name", i.Capability))
 			continue
 		}
@@ -75,10 +75,10 @@ func (f hostFunc) link() wasm.ImportName {
 }
 
 // renames is what Rewrite has to change so that the module imports what is linked.
-func renames(fs []hostFunc) map[wasm.ImportName]wasm.ImportName {
+func renames(fs []hostFunc, link func(hostFunc) wasm.ImportName) map[wasm.ImportName]wasm.ImportName {
 	m := map[wasm.ImportName]wasm.ImportName{}
 	for _, f := range fs {
-		if to := f.link(); to != f.ImportName {
+		if to := link(f); to != f.ImportName {
 			m[f.ImportName] = to
 		}
 	}

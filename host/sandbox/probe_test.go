@@ -60,10 +60,12 @@ func newProbe(t testing.TB) (m sandbox.Module, foreign *atomic.Int64) {
 		}
 		return wire.Done(request)
 	}}
-	return compile(t, sandbox.ExtismOptions{Logger: new(logLines)}, testModule(t, "probe"), []sandbox.Import{op}, sandbox.Limits{}), foreign
+	return compile(t, sandbox.Options{Logger: new(logLines)}, testModule(t, "probe"), []sandbox.Import{op}, sandbox.Limits{}), foreign
 }
 
-func TestOffsetsThatMakeNoSense(t *testing.T) {
+func TestOffsetsThatMakeNoSense(t *testing.T) { onEngines(t, testOffsetsThatMakeNoSense) }
+
+func testOffsetsThatMakeNoSense(t *testing.T) {
 	const (
 		page  = 64 << 10
 		first = 16      // the input's offset in kernel memory
@@ -158,7 +160,9 @@ func TestOffsetsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestWhatFunctionsAnswer(t *testing.T) {
+func TestWhatFunctionsAnswer(t *testing.T) { onEngines(t, testWhatFunctionsAnswer) }
+
+func testWhatFunctionsAnswer(t *testing.T) {
 	const wasiInval, wasiFault = 28, 21
 	tests := []struct {
 		name string

@@ -3,8 +3,6 @@ package sandbox_test
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,7 +28,9 @@ func importErrors(err error) []sandbox.ImportError {
 	return nil
 }
 
-func TestImportsNotOfferedAreRefused(t *testing.T) {
+func TestImportsNotOfferedAreRefused(t *testing.T) { onEngines(t, testImportsNotOfferedAreRefused) }
+
+func testImportsNotOfferedAreRefused(t *testing.T) {
 	tests := []struct {
 		name, module string
 		imports      []sandbox.Import
@@ -60,7 +60,7 @@ func TestImportsNotOfferedAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, tt.module), sandbox.Terms{Imports: tt.imports})
+			m, err := newEngine(t, sandbox.Options{}).Compile(context.Background(), testModule(t, tt.module), sandbox.Terms{Imports: tt.imports})
 			if m != nil || err == nil {
 				t.Fatalf("got module %v, error %v", m, err)
 			}
@@ -71,7 +71,9 @@ func TestImportsNotOfferedAreRefused(t *testing.T) {
 	}
 }
 
-func TestModulesAreRefused(t *testing.T) {
+func TestModulesAreRefused(t *testing.T) { onEngines(t, testModulesAreRefused) }
+
+func testModulesAreRefused(t *testing.T) {
 	var bad *wasm.Error
 	tests := []struct {
 		name   string
@@ -86,7 +88,7 @@ func TestModulesAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), tt.module, sandbox.Terms{Limits: tt.limits})
+			_, err := newEngine(t, sandbox.Options{}).Compile(context.Background(), tt.module, sandbox.Terms{Limits: tt.limits})
 			if !errors.As(err, &bad) {
 				t.Errorf("got %v, want a *wasm.Error", err)
 			}
@@ -95,6 +97,10 @@ func TestModulesAreRefused(t *testing.T) {
 }
 
 func TestLimitsAndImportsThatMakeNoSenseAreRefused(t *testing.T) {
+	onEngines(t, testLimitsAndImportsThatMakeNoSenseAreRefused)
+}
+
+func testLimitsAndImportsThatMakeNoSenseAreRefused(t *testing.T) {
 	do := okHTTP.Do
 	tests := []struct {
 		name    string
@@ -114,7 +120,7 @@ func TestLimitsAndImportsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(context.Background(), testModule(t, "echo"), sandbox.Terms{Imports: tt.imports, Limits: tt.limits})
+			_, err := newEngine(t, sandbox.Options{}).Compile(context.Background(), testModule(t, "echo"), sandbox.Terms{Imports: tt.imports, Limits: tt.limits})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
@@ -122,48 +128,13 @@ func TestLimitsAndImportsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
-func TestCompileHeedsItsContext(t *testing.T) {
+func TestCompileHeedsItsContext(t *testing.T) { onEngines(t, testCompileHeedsItsContext) }
+
+func testCompileHeedsItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := newEngine(t, sandbox.ExtismOptions{}).Compile(ctx, testModule(t, "echo"), sandbox.Terms{})
+	_, err := newEngine(t, sandbox.Options{}).Compile(ctx, testModule(t, "echo"), sandbox.Terms{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestCacheOpenToOthersIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sandbox.NewExtism(sandbox.ExtismOptions{CacheDir: dir}); err == nil {
-		t.Error("accepted a cache that others may read")
-	}
-	file := filepath.Join(dir, "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sandbox.NewExtism(sandbox.ExtismOptions{CacheDir: file}); err == nil {
-		t.Error("accepted a cache that is a file")
-	}
-}
-
-func TestCacheIsFilledAndUsed(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "cache")
-	for range 2 { // the second engine reads what the first wrote
-		m := compile(t, sandbox.ExtismOptions{CacheDir: dir}, testModule(t, "echo"), nil, sandbox.Limits{})
-		if out, err := m.Call(context.Background(), "echo", []byte("x")); string(out) != "x" || err != nil {
-			t.Errorf("got %q, %v", out, err)
-		}
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode().Perm() != 0o700 {
-		t.Errorf("cache has mode %04o, want 0700", info.Mode().Perm())
-	}
-	if files, _ := filepath.Glob(filepath.Join(dir, "*", "*")); len(files) == 0 {
-		t.Error("nothing was kept")
 	}
 }

@@ -10,7 +10,9 @@ import (
 
 // Whatever a guest does to go on for ever, it ends at its deadline, and other guests are
 // served meanwhile.
-func TestRunawaysEnd(t *testing.T) {
+func TestRunawaysEnd(t *testing.T) { onEngines(t, testRunawaysEnd) }
+
+func testRunawaysEnd(t *testing.T) {
 	control := load(t, "echo", sandbox.Limits{})
 	m := load(t, "runaway", sandbox.Limits{Time: 100 * time.Millisecond})
 	for _, export := range []string{"spin", "calltree", "fill", "filltree", "copies", "grow", "hoard", "churn"} {
@@ -46,7 +48,9 @@ func TestRunawaysEnd(t *testing.T) {
 	}
 }
 
-func TestRunawaysBeyondTheProcessors(t *testing.T) {
+func TestRunawaysBeyondTheProcessors(t *testing.T) { onEngines(t, testRunawaysBeyondTheProcessors) }
+
+func testRunawaysBeyondTheProcessors(t *testing.T) {
 	control := load(t, "echo", sandbox.Limits{})
 	m := load(t, "runaway", sandbox.Limits{Time: 200 * time.Millisecond})
 	const many = 8

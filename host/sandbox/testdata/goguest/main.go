@@ -3,6 +3,8 @@
 package main
 
 import (
+	crand "crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -83,7 +85,10 @@ func report() uint32 {
 	_, fileErr := os.ReadFile("/etc/passwd")
 	done := make(chan int)
 	go func() { done <- 42 }()
+	var secure [8]byte
+	_, _ = crand.Read(secure[:])
 	text, err := json.Marshal(map[string]any{
+		"secure":    binary.LittleEndian.Uint64(secure[:]),
 		"calls":     calls,
 		"args":      len(os.Args),
 		"env":       len(os.Environ()),
