@@ -12,6 +12,20 @@
 //	extism:host/user.pointsman_<capability>_<op>(offset i64) -> i64
 //	    Extism's convention: request and reply are kernel blocks.
 //
+// # Input and output
+//
+// Extism's functions move 8 bytes at a time between the kernel and the guest. These move
+// all of it, and see the same input, output and error:
+//
+//	pointsman:rt.input_length() -> i64
+//	pointsman:rt.input_read(ptr i64, room i64) -> i64
+//	    Copies the input to the guest's memory and returns its length. Less room than
+//	    that ends the guest.
+//	pointsman:rt.output_write(ptr i64, len i64)
+//	pointsman:rt.error_write(ptr i64, len i64)
+//	    What lies in the guest's memory becomes the output or the error, as by output_set
+//	    and error_set.
+//
 // # A reply
 //
 //	offset 0   1 byte    0: done, 1: refused or failed
@@ -36,7 +50,7 @@ import (
 // Module names that a guest imports from.
 const (
 	ModulePrefix  = "pointsman:"       // followed by the capability's name
-	RuntimeModule = "pointsman:rt"     // reply_read, refuel
+	RuntimeModule = "pointsman:rt"     // reply_read, input_read, output_write ...
 	ExtismUser    = "extism:host/user" // operations as pointsman_<capability>_<op>
 	ExtismEnv     = "extism:host/env"  // Extism's own ABI
 )
