@@ -61,6 +61,7 @@ func TestCallsDoNotWaitForTheCompiler(t *testing.T) {
 	module := attack()
 	go func() { refused <- compileError(t, c, module) }()
 	worker(t, os.Getpid())
+	var answered int
 	var worst time.Duration
 	for {
 		select {
@@ -69,8 +70,9 @@ func TestCallsDoNotWaitForTheCompiler(t *testing.T) {
 			if !errors.As(err, &limit) {
 				t.Errorf("got %v", err)
 			}
-			if t.Logf("slowest call: %v", worst); worst > 250*time.Millisecond {
-				t.Errorf("a call took %v while another module was compiled", worst)
+			// Three seconds have room for 150 calls; a machine that is busy still does ten.
+			if t.Logf("%d calls, the slowest %v", answered, worst); answered < 10 {
+				t.Errorf("%d calls were answered while another module was compiled, want at least 10", answered)
 			}
 			return
 		case <-time.After(20 * time.Millisecond):
@@ -79,6 +81,7 @@ func TestCallsDoNotWaitForTheCompiler(t *testing.T) {
 		if _, err := m.Call(context.Background(), "echo", []byte("x")); err != nil {
 			t.Fatal(err)
 		}
+		answered++
 		worst = max(worst, time.Since(began))
 	}
 }

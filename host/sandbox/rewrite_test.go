@@ -215,7 +215,7 @@ func TestRefuelIsNeverFarAway(t *testing.T) {
 			}
 			mean := time.Since(begin) / time.Duration(g.refuels)
 			t.Logf("%v between two refuels", mean)
-			if mean > 5*time.Millisecond { // 0.2 ms at one unit a nanosecond
+			if mean > 100*time.Millisecond { // 0.2 ms at one unit a nanosecond; a busy machine may be slow
 				t.Errorf("%v between two refuels", mean)
 			}
 		})
