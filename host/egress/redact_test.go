@@ -53,7 +53,7 @@ func stable(enc *base64.Encoding, s string, shift int) string {
 }
 
 func jsonText(s string) string {
-	text, _ := json.Marshal(s) // a string always marshals
+	text, _ := json.Marshal(s)           // a string always marshals
 	return string(text[1 : len(text)-1]) // not Trim: the text may itself end in an escaped quote
 }
 

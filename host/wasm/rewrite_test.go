@@ -303,8 +303,8 @@ func FuzzRewrite(f *testing.F) {
 			t.Error("two results differ")
 		}
 		// Under other names, what Rewrite adds passes the check too.
-		out = bytes.Replace(out, []byte(wasm.RuntimeModule+"\x06"), []byte("otherhost:rt\x06"), 1)
-		out = bytes.Replace(out, []byte(wasm.RuntimeModule+"\x05"), []byte("otherhost:rt\x05"), 1)
+		out = bytes.Replace(out, []byte(wasm.RuntimeModule+"\x06refuel"), []byte("otherhost:rt\x06refuel"), 1)
+		out = bytes.Replace(out, []byte(wasm.RuntimeModule+"\x05depth"), []byte("otherhost:rt\x05depth"), 1)
 		out = bytes.Replace(out, []byte(wasm.FuelExport), []byte("otherhost:fuel"), 1)
 		out = bytes.Replace(out, []byte(wasm.DepthExport), []byte("otherhost:depth"), 1)
 		if _, err := wasm.Inspect(out); err != nil {
