@@ -177,7 +177,7 @@ func confine(memory, seconds uint64) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return err
 	}
-	// No limit for the collector: near it, what is refused anyhow takes minutes to be.
+	// No limit for the collector: the memory limit alone decides, and one rule is simpler than two.
 	debug.SetMaxStack(int(min(memory/4, math.MaxInt32)))
 	return nil
 }
