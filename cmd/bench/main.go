@@ -38,6 +38,7 @@ type options struct {
 	pointsman   string // the binary
 	modules     string // folder of plugin modules
 	manifests   string
+	bars        bool   // also run the benchmarks of the packages
 	as, config  string // of a child: which part it plays, and its file
 }
 
@@ -52,6 +53,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.pointsman, "pointsman", "bin/pointsman", "the `binary` to measure")
 	f.StringVar(&o.modules, "modules", "bin/plugins", "`folder` of plugin modules")
 	f.StringVar(&o.manifests, "manifests", "manifests/demo", "`folder` of manifests, of which all but the consumers are deployed")
+	f.BoolVar(&o.bars, "bars", true, "also run the packages' benchmarks that measure what the project promises; needs the source tree")
 	f.StringVar(&o.as, "as", "", "internal: the part that a child plays")
 	f.StringVar(&o.config, "config", "", "internal: the child's configuration")
 	if err := f.Parse(args); err != nil {
@@ -81,10 +83,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := writeTable(stdout, o, results); err != nil {
 		return err
 	}
+	ms := metrics(results)
+	if o.bars {
+		more, err := measureBars(ctx, bars(), stderr)
+		if err != nil {
+			return err
+		}
+		ms = append(ms, more...)
+	}
+	if err := writeBars(stdout, ms); err != nil {
+		return err
+	}
 	if o.out == "" {
 		return nil
 	}
-	return writeJSON(o.out, metrics(results))
+	return writeJSON(o.out, ms)
 }
 
 // measure runs the contenders, checks that they answer alike, and measures them in turns.

@@ -60,7 +60,7 @@ func TestBench(t *testing.T) {
 	out := filepath.Join(dir, "bench.json")
 	var table, progress bytes.Buffer
 	err = run(t.Context(), []string{
-		"-rounds", "1", "-duration", "200ms", "-connections", "2", "-out", out,
+		"-rounds", "1", "-duration", "200ms", "-connections", "2", "-bars=false", "-out", out,
 		"-pointsman", binary, "-modules", filepath.Join(dir, "modules"), "-manifests", "../../manifests/demo",
 	}, &table, &progress)
 	if err != nil {

@@ -12,13 +12,15 @@ import (
 	"time"
 )
 
-// metric is one number of bin/bench.json. Bar is the least that the project promises, null
-// where it promises nothing; Met says whether Value keeps it, null without a bar.
+// metric is one number of bin/bench.json. Bar is the least that the project promises, or with
+// Most the most, null where it promises nothing; Met says whether Value keeps it, null
+// without a bar.
 type metric struct {
 	Name  string   `json:"name"`
 	Value float64  `json:"value"`
 	Unit  string   `json:"unit"`
 	Bar   *float64 `json:"bar"`
+	Most  bool     `json:"most,omitempty"`
 	Met   *bool    `json:"met"`
 }
 
@@ -77,22 +79,27 @@ func writeTable(out io.Writer, o options, results []result) error {
 			number(median(r.cpus())), number(float64(r.peak)/(1<<20)),
 			number(ratio(r.rates(), results[0].rates())), number(ratio(r.cpus(), results[0].cpus())), len(all))
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for _, m := range metrics(results) {
+	return w.Flush()
+}
+
+// writeBars prints the numbers that the project promises something of.
+func writeBars(out io.Writer, ms []metric) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nbar\tmeasured\tpromised\t")
+	for _, m := range ms {
 		if m.Bar == nil {
 			continue
 		}
-		verdict := "met"
+		sign, verdict := "≥", "met"
+		if m.Most {
+			sign = "≤"
+		}
 		if !*m.Met {
 			verdict = "NOT met"
 		}
-		if _, err := fmt.Fprintf(out, "\n%s: %s, bar %s: %s\n", m.Name, number(m.Value), number(*m.Bar), verdict); err != nil {
-			return err
-		}
+		fmt.Fprintf(w, "%s\t%s %s\t%s %s\t%s\n", m.Name, number(m.Value), m.Unit, sign, number(*m.Bar), verdict)
 	}
-	return nil
+	return w.Flush()
 }
 
 // number prints three significant digits, a dash for what is not known.
