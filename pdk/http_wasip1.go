@@ -5,7 +5,10 @@ import "unsafe"
 //go:wasmimport pointsman:http request
 func httpRequestImport(pointer, length uint64) int64
 
-func (*Host) httpRequest(frame []byte) []byte {
+func (h *Host) httpRequest(frame []byte) []byte {
+	if h.rehearsal != nil {
+		return h.rehearsal.Call("http", "request", frame)
+	}
 	return readReply(httpSend(uintptr(unsafe.Pointer(unsafe.SliceData(frame))), uint64(len(frame))))
 }
 

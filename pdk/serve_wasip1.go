@@ -2,8 +2,12 @@ package pdk
 
 import "encoding/json"
 
-// Host is what a plugin can ask for during one call. It is made by Serve.
-type Host struct{}
+// Host is what a plugin can ask for during one call. It is made by Serve, or by Rehearse.
+type Host struct {
+	rehearsal *rehearsal // nil in a call; otherwise it answers in the host's place
+}
+
+func (r *rehearsal) host() *Host { return &Host{rehearsal: r} }
 
 // Serve answers one call: it reads the input, runs fn as Handler does, and writes what it
 // returns. Its result is the exported function's: 0 done, 1 failed.

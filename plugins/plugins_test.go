@@ -32,7 +32,9 @@ func TestAboutMatchesExports(t *testing.T) {
 		}
 		var exports []string
 		for _, m := range wasmexport.FindAllSubmatch(source, -1) {
-			exports = append(exports, string(m[1]))
+			if name := string(m[1]); name != "pointsman_warm" { // for the host, not for routes
+				exports = append(exports, name)
+			}
 		}
 		slices.Sort(exports)
 		if functions := slices.Sorted(maps.Keys(about.Functions)); !slices.Equal(exports, functions) {

@@ -17,3 +17,11 @@ func functions() map[string]pdk.Function {
 func TestExchanges(t *testing.T) {
 	pdktest.Run(t, pdktest.Suite{Functions: functions(), Update: *update})
 }
+
+// What every call's sandbox starts from: a rehearsal that fails only costs time, so nobody
+// but this would see it.
+func TestRehearsal(t *testing.T) {
+	if err := rehearse(); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,7 +2,12 @@
 // shape of package record.
 package main
 
-import "pointsman/pdk"
+import (
+	_ "embed"
+	"errors"
+
+	"pointsman/pdk"
+)
 
 //go:wasmexport get
 func get() int32 { return pdk.Serve(Salesforce{}.Get) }
@@ -10,6 +15,23 @@ func get() int32 { return pdk.Serve(Salesforce{}.Get) }
 //go:wasmexport find
 func find() int32 { return pdk.Serve(Salesforce{}.Find) }
 
+//go:wasmexport pointsman_warm
+func warm() { _ = rehearse() }
+
+// rehearse prepares what every call needs.
+func rehearse() error {
+	return errors.Join(
+		pdk.Rehearse(pdk.Handler(Salesforce{}.Get), getExample),
+		pdk.Rehearse(pdk.Handler(Salesforce{}.Find), findExample),
+	)
+}
+
+//go:embed testdata/get.txtar
+var getExample string
+
+//go:embed testdata/find.txtar
+var findExample string
+
 // main is never called: a plugin is a library of exports. It names them because linters know
 // nothing of wasmexport.
-func main() { _, _ = get, find }
+func main() { _, _, _ = get, find, warm }

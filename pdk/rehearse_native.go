@@ -1,0 +1,5 @@
+//go:build !wasip1
+
+package pdk
+
+func (r *rehearsal) host() *Host { return NewHost(r) }
