@@ -175,6 +175,15 @@ func (m *module) dataIndex(r *reader, in *instruction) error {
 	return r.index(in, "data segment", m.dataCount)
 }
 
+// memoryIndex reads the index of a memory, which here is a number, in code a zero byte.
+func (m *module) memoryIndex(r *reader) error {
+	n := uint32(0)
+	if m.memory != nil {
+		n = 1
+	}
+	return r.index(&instruction{}, "memory", n)
+}
+
 func (m *module) memoryZero(r *reader) error {
 	b, err := r.byte()
 	if err != nil {

@@ -13,12 +13,7 @@ func AppendCustom(module []byte, name string, data []byte) ([]byte, error) {
 	r := &reader{b: module, pos: 8, end: len(module)}
 	for r.left() > 0 {
 		from := r.pos
-		id, _ := r.byte()
-		size, err := r.u32()
-		if err != nil {
-			return nil, err
-		}
-		body, err := r.sub(size)
+		id, body, err := r.part()
 		if err != nil {
 			return nil, err
 		}

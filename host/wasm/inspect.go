@@ -17,11 +17,12 @@ func Inspect(module []byte) (*Info, error) {
 		HasNames:     m.hasNames,
 		Functions:    len(m.own),
 		Nesting:      m.nesting,
-		Loops:        len(m.loopCosts),
+		Loops:        len(m.loops),
 		DataSegments: len(m.data),
 		Globals:      len(m.globals),
 		Memory:       m.memory,
 		Lasting:      m.lasting,
+		Start:        m.starts,
 	}
 	if m.table != nil {
 		info.Table = &m.table.Bounds

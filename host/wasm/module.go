@@ -45,6 +45,8 @@ type module struct {
 	data     []segment
 	names    span // contents of the name section, without its name
 	hasNames bool
+	starts   bool // there is a start function:
+	start    uint32
 	custom   map[string][]byte
 	customs  int
 
@@ -52,10 +54,13 @@ type module struct {
 	dataCount    uint32
 
 	// Found out by the walk over the code.
-	loopCosts []uint32
+	loops     []loop
 	locals    int
 	nesting   int
 	namesData bool   // memory.init or data.drop: numbers of data segments matter
+	fills     bool   // memory.fill
+	copies    bool   // memory.copy
+	items     int    // elements of all element segments
 	lasting   string // see Info.Lasting
 	frames    []frame
 }
@@ -128,12 +133,7 @@ func parse(raw []byte) (*module, error) {
 	last := 0
 	for r.left() > 0 {
 		at := r.pos
-		id, _ := r.byte()
-		size, err := r.u32()
-		if err != nil {
-			return nil, err
-		}
-		body, err := r.sub(size)
+		id, body, err := r.part()
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +183,7 @@ func (m *module) section(at int, id byte, r *reader) error {
 	case secExport:
 		return m.readExports(r)
 	case secStart:
-		return fault(at, "a start function runs before anyone can stop it; it is not accepted")
+		return m.readStart(r)
 	case secElement:
 		return m.readElements(r)
 	case secDataCount:

@@ -2,30 +2,26 @@ package wasm
 
 import "unicode/utf8"
 
-// nameSection returns the contents of the new name section: the module's name and the
-// names of its functions, shifted, and those of the helpers. Names of locals and the
-// rest go. It is nil when there is none, or none that can be read: the section is only
-// a comment, so a broken one is no reason to refuse a module.
+// nameSection returns the contents of the new name section: the names of the module's
+// functions, shifted, and those of the helpers. Names of locals and the rest go. So does
+// the module's own name: a runtime puts it before the names of all functions, and the
+// helpers would no longer be told by their prefix. The section is nil when there is none, or
+// none that can be read: it is only a comment, so a broken one is no reason to refuse a module.
 func (w *rewriter) nameSection() []byte {
 	if !w.hasNames {
 		return nil
 	}
 	r := &reader{b: w.raw, pos: w.names.from, end: w.names.to}
-	var name, functions []byte
+	var functions []byte
 	count := uint32(0)
 	for r.left() > 0 {
-		id, _ := r.byte()
-		size, err := r.u32()
-		if err != nil {
-			return nil
-		}
-		part, err := r.sub(size)
+		id, part, err := r.part()
 		if err != nil {
 			return nil
 		}
 		switch id {
 		case 0:
-			if name, err = part.text(); err != nil {
+			if _, err := part.text(); err != nil {
 				return nil
 			}
 		case 1:
@@ -39,15 +35,11 @@ func (w *rewriter) nameSection() []byte {
 			return nil
 		}
 	}
-	var b []byte
-	if name != nil {
-		b = putBlob(append(b, 0), putBlob(nil, name))
-	}
-	for h, index := range w.helpers {
-		functions = putName(putU32(functions, index), helper(h).name())
+	for _, h := range w.order {
+		functions = putName(putU32(functions, w.helpers[h]), h.name())
 		count++
 	}
-	return putBlob(append(b, 1), append(putU32(nil, count), functions...))
+	return putBlob([]byte{1}, append(putU32(nil, count), functions...))
 }
 
 // functionNames shifts a map of function names, whose indices must ascend.
@@ -71,9 +63,20 @@ func (w *rewriter) functionNames(r *reader) (b []byte, count uint32, err error) 
 		if err != nil {
 			return nil, 0, err
 		}
-		b = putBlob(putU32(b, w.shifted(index)), name)
+		b = putBlob(putU32(b, w.shifted(index)), atMost(name, MaxFunctionName))
 	}
 	return b, uint32(n), nil
+}
+
+// atMost cuts UTF-8 text to n bytes at most, between characters.
+func atMost(text []byte, n int) []byte {
+	if len(text) <= n {
+		return text
+	}
+	for !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
 }
 
 // text reads a UTF-8 string of any length.

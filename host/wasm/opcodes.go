@@ -50,21 +50,29 @@ const (
 	opReturn       = 0x0f
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opSelect       = 0x1b
 	opLocalGet     = 0x20
 	opLocalSet     = 0x21
 	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opTableSet     = 0x26
+	opMemorySize   = 0x3f
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
 	opI32LtS       = 0x48
+	opI32GtU       = 0x4b
+	opI32LeU       = 0x4d
+	opI32GeS       = 0x4e
 	opI64LtS       = 0x53
+	opI64LeU       = 0x58
+	opI64GeS       = 0x59
 	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
+	opI64Add       = 0x7c
 	opI64Sub       = 0x7d
 	opI64Shl       = 0x86
 	opI64ShrU      = 0x88
@@ -95,7 +103,7 @@ func immediateOf(op byte) immediate {
 		return localIndex
 	}
 	switch op {
-	case opUnreachable, 0x01 /* nop */, opElse, opEnd, opReturn, 0x1a /* drop */, 0x1b /* select */, 0xd1 /* ref.is_null */ :
+	case opUnreachable, 0x01 /* nop */, opElse, opEnd, opReturn, 0x1a /* drop */, opSelect, 0xd1 /* ref.is_null */ :
 		return none
 	case opBlock, opLoop, opIf:
 		return blockType
@@ -113,7 +121,7 @@ func immediateOf(op byte) immediate {
 		return globalIndex
 	case 0x25, opTableSet:
 		return tableIndex
-	case 0x3f, opMemoryGrow:
+	case opMemorySize, opMemoryGrow:
 		return memZero
 	case opI32Const:
 		return constI32

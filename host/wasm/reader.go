@@ -143,6 +143,20 @@ func (r *reader) sub(n uint32) (reader, error) {
 	return reader{b: r.b, pos: start, end: r.pos}, nil
 }
 
+// part reads what modules and name sections are made of: a number that says what it is,
+// its size and as many bytes.
+func (r *reader) part() (id byte, contents reader, err error) {
+	if id, err = r.byte(); err != nil {
+		return 0, reader{}, err
+	}
+	size, err := r.u32()
+	if err != nil {
+		return 0, reader{}, err
+	}
+	contents, err = r.sub(size)
+	return id, contents, err
+}
+
 // done refuses bytes that are left over.
 func (r *reader) done(what string) error {
 	if r.left() != 0 {

@@ -50,9 +50,9 @@ type rewriter struct {
 	types     []FuncType
 	typeIndex map[string]uint32
 
-	refuel, depth uint32    // functions imported from the host
-	helpers       [5]uint32 // functions added: see helper
-	helperTypes   [5]uint32
+	refuel, depth uint32              // functions imported from the host
+	helpers       [helperCount]uint32 // functions added, by helper
+	order         []helper            // those that are there, by index
 	fuelGlobal    uint32
 	depthGlobal   uint32
 }
@@ -141,9 +141,13 @@ func newRewriter(m *module) *rewriter {
 			w.typeIndex[t.key()] = uint32(i)
 		}
 	}
-	for i := range w.helpers {
-		w.helpers[i] = m.functions() + added + uint32(i)
-		w.helperTypes[i] = w.typeOfSignature(helper(i).signature())
+	for h := range helperCount {
+		if h == fillPieces && !m.fills || h == copyPieces && !m.copies {
+			continue // a module without a memory cannot have them
+		}
+		w.helpers[h] = m.functions() + added + uint32(len(w.order))
+		w.order = append(w.order, h)
+		w.typeOfSignature(h.signature())
 	}
 	return w
 }

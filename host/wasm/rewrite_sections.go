@@ -31,12 +31,12 @@ func (w *rewriter) importSection(rename map[ImportName]ImportName) []byte {
 }
 
 func (w *rewriter) functionSection() []byte {
-	b := putU32(nil, uint32(len(w.own)+len(w.helperTypes)))
+	b := putU32(nil, uint32(len(w.own)+len(w.order)))
 	for _, t := range w.own {
 		b = putU32(b, t)
 	}
-	for _, t := range w.helperTypes {
-		b = putU32(b, t)
+	for _, h := range w.order {
+		b = putU32(b, w.typeOfSignature(h.signature()))
 	}
 	return b
 }
@@ -92,6 +92,9 @@ func (w *rewriter) exportSection(globals bool) []byte {
 			index = w.shifted(index)
 		}
 		put(e.name, e.kind, index)
+	}
+	if w.starts {
+		put(StartExport, FuncExport, w.shifted(w.start))
 	}
 	put(FuelExport, GlobalKind, w.fuelGlobal)
 	put(DepthExport, GlobalKind, w.depthGlobal)

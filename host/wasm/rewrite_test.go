@@ -2,9 +2,11 @@ package wasm_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,12 +38,8 @@ func parts(t testing.TB, module []byte) map[any][]byte {
 
 // number reads an unsigned LEB128 number of b at at and returns what is behind it too.
 func number(b []byte, at int) (n, next int) {
-	for shift := 0; ; shift += 7 {
-		n |= int(b[at]&0x7f) << shift
-		if at++; b[at-1] < 0x80 {
-			return n, at
-		}
-	}
+	v, size := binary.Uvarint(b[at:])
+	return int(v), at + size
 }
 
 func rewrite(t testing.TB, module []byte, o wasm.Options) []byte {
@@ -101,6 +99,22 @@ func TestCustomSectionsGoButForNames(t *testing.T) {
 	for _, gone := range []string{"first", "producers"} {
 		if _, ok := out[gone]; ok {
 			t.Errorf("custom section %s is still there", gone)
+		}
+	}
+}
+
+// A runtime writes a function's name into a trace once for each frame.
+func TestLongNamesAreCut(t *testing.T) {
+	for _, tt := range []struct{ given, want string }{
+		{strings.Repeat("n", 256), strings.Repeat("n", 256)},
+		{strings.Repeat("n", 1<<20), strings.Repeat("n", 256)},
+		{"n" + strings.Repeat("é", 1<<10), "n" + strings.Repeat("é", 127)}, // never in the middle of a character
+	} {
+		names := cat(1, name(string(vec(1, 0, name(tt.given)))))
+		module := moduleOf(types, oneFunc, section(10, vec(1, function(u(0), nil))), section(0, name("name"), names))
+		got := parts(t, rewrite(t, module, wasm.Options{}))["name"]
+		if want := cat(2, name(tt.want), 3); !bytes.Contains(got, want) {
+			t.Errorf("a name of %d bytes: got a section of %d bytes without the %d expected", len(tt.given), len(got), len(tt.want))
 		}
 	}
 }
@@ -307,6 +321,7 @@ func FuzzRewrite(f *testing.F) {
 		out = bytes.Replace(out, []byte(wasm.RuntimeModule+"\x05depth"), []byte("otherhost:rt\x05depth"), 1)
 		out = bytes.Replace(out, []byte(wasm.FuelExport), []byte("otherhost:fuel"), 1)
 		out = bytes.Replace(out, []byte(wasm.DepthExport), []byte("otherhost:depth"), 1)
+		out = bytes.Replace(out, []byte(wasm.StartExport), []byte("otherhost:start"), 1)
 		if _, err := wasm.Inspect(out); err != nil {
 			t.Errorf("what Rewrite returns is refused: %v", err)
 		}

@@ -66,9 +66,15 @@ func (m *module) element(r *reader, found func(at, next int, index uint32)) erro
 			return err
 		}
 	}
+	at = r.pos
 	n, err := r.count("elements of a segment", MaxTable)
 	if err != nil {
 		return err
+	}
+	if found == nil {
+		if m.items += int(n); m.items > MaxElementItems {
+			return fault(at, "more than %d elements in all segments", MaxElementItems)
+		}
 	}
 	for range n {
 		at := r.pos
@@ -108,7 +114,7 @@ func (m *module) readData(r *reader) error {
 		switch flag {
 		case 0, 2:
 			if flag == 2 {
-				if err := m.memoryZero(r); err != nil {
+				if err := m.memoryIndex(r); err != nil {
 					return err
 				}
 			} else if m.memory == nil {

@@ -7,6 +7,8 @@
 //
 //   - fuel, charged at every function entry and every loop header and, by length, before
 //     the bulk operations on memory and tables and before memory.grow. See FuelExport.
+//     memory.fill and memory.copy run in pieces, so that none of them runs for long. See
+//     BulkPiece.
 //   - a depth counter at function entry and exit. See DepthExport.
 //   - upper limits of memory and table, which the guest's grow operations then obey.
 //
@@ -46,6 +48,10 @@ const (
 	// Options.MaxDepth. It is whole again when a call returns, and not after a trap: a
 	// host that keeps the instance must set it back.
 	DepthExport = "pointsman:depth"
+	// StartExport is the start function of a module that has one, () -> (). What Rewrite
+	// returns has no start section: whoever makes an instance has to call this before
+	// anything else.
+	StartExport = "pointsman:start"
 	// GlobalExport, followed by a decimal index, names the guest's mutable globals when
 	// Options.ExportGlobals is set.
 	GlobalExport = "pointsman:global."
@@ -207,4 +213,6 @@ type Info struct {
 	// behind, so that restoring them restores the instance. Otherwise it says what else
 	// there is.
 	Lasting string
+	// Start says that the module has a start function; see StartExport.
+	Start bool
 }
