@@ -7,8 +7,6 @@ type Host struct {
 	rehearsal *rehearsal // nil in a call; otherwise it answers in the host's place
 }
 
-func (r *rehearsal) host() *Host { return &Host{rehearsal: r} }
-
 // Serve answers one call: it reads the input, runs fn as Handler does, and writes what it
 // returns. Its result is the exported function's: 0 done, 1 failed.
 func Serve[In, Out any](fn func(*Host, In) (Out, error)) int32 {

@@ -69,7 +69,10 @@ type Call struct {
 
 // Witness remembers what the host saw during one call and the guest's own words may not
 // tell: "transient" does not say that a back end was too slow. Safe for concurrent use.
-type Witness struct{ late atomic.Bool }
+type Witness struct {
+	late   atomic.Bool
+	waited atomic.Int64 // nanoseconds
+}
 
 // SawTimeout notes that a back end was too slow. A nil Witness forgets.
 func (w *Witness) SawTimeout() {
@@ -80,6 +83,22 @@ func (w *Witness) SawTimeout() {
 
 // Timeout reports whether a back end was too slow.
 func (w *Witness) Timeout() bool { return w != nil && w.late.Load() }
+
+// Waited notes that the host worked for the guest for so long, while the guest did nothing.
+// A nil Witness forgets.
+func (w *Witness) Waited(d time.Duration) {
+	if w != nil {
+		w.waited.Add(int64(d))
+	}
+}
+
+// Waiting is how long the guest did nothing because the host worked for it.
+func (w *Witness) Waiting() time.Duration {
+	if w == nil {
+		return 0
+	}
+	return time.Duration(w.waited.Load())
+}
 
 type callKey struct{}
 

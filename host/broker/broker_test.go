@@ -167,3 +167,21 @@ func TestKindsHaveNames(t *testing.T) {
 		t.Errorf("a kind that is none is called %q", got)
 	}
 }
+
+// TestWitnessOfWaiting: waits of one call add up, whoever sees them.
+func TestWitnessOfWaiting(t *testing.T) {
+	var none *broker.Witness
+	none.Waited(time.Second)
+	if none.Waiting() != 0 {
+		t.Error("a nil Witness remembers")
+	}
+	w := new(broker.Witness)
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() { w.Waited(time.Millisecond) })
+	}
+	group.Wait()
+	if got := w.Waiting(); got != 10*time.Millisecond {
+		t.Errorf("it waited %v, want 10 ms", got)
+	}
+}

@@ -7,9 +7,9 @@ import (
 	"pointsman/pdk/wire"
 )
 
-// bulk is input and output in one copy each, between the host and the guest's own memory:
-// what our PDK uses. Extism's functions, which move 8 bytes at a time, see the same input
-// and output. See package wire for the contract.
+// bulk is what our PDK uses: input and output in one copy each, between the host and the
+// guest's own memory, and whether a preparation is worth its time. Extism's functions, which
+// move 8 bytes at a time, see the same input and output. See package wire for the contract.
 func bulk() []hostFunc {
 	return []hostFunc{
 		rt("input_length", ":I", func(_ context.Context, c *call, s []uint64) { s[0] = uint64(len(c.kernel.input)) }),
@@ -32,6 +32,12 @@ func bulk() []hostFunc {
 		rt("error_write", "II", func(_ context.Context, c *call, s []uint64) {
 			if b := c.bulkBlock("error_write", ABI, s[0], s[1]); !c.kernel.setFailure(b) {
 				c.abort(ABI, "error_write(%d): no such block", b)
+			}
+		}),
+		rt("kept", ":i", func(_ context.Context, c *call, s []uint64) {
+			s[0] = 0
+			if c.kept && c.stage == initializing {
+				s[0] = 1
 			}
 		}),
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -28,42 +27,31 @@ type call struct {
 
 	reply    []byte // what reply_read may take, once
 	hasReply bool
-	naps     int    // sleeps granted, see pollOneoff
-	starting bool   // an initializer runs: there is no request yet
+	http     httpState
+	naps     int  // sleeps granted, see pollOneoff
+	kept     bool // what initializers leave is the image of all later calls
+	stage    stage
 	fault    *Fault // the first that happened
+
+	exitedWith0 bool // by proc_exit
+
+	hostCall   string // the last host function that the guest called, see Fault.HostCall
+	fuel       int64  // units given to the guest so far, when limits.Fuel is set
+	operations int    // of lent imports, so far
+	carried    int64  // bytes of their requests and replies
 }
+
+// stage is what a guest does.
+type stage string
+
+const (
+	serving      stage = ""               // what its caller wants
+	initializing stage = "initialization" // there is no request yet
+	reseeding    stage = "reseeding"      // nor here: see reseed
+)
 
 // callKey is the key of a context's *call. Wasm boundaries pass nothing but a context.
 type callKey struct{}
-
-// newCall returns the record of a call that begins now. limits has no zero fields.
-func newCall(export string, limits Limits, config map[string]string, now time.Time, random io.Reader, logger Logger) call {
-	return call{
-		export: export,
-		limits: limits,
-		config: config,
-		now:    now.Truncate(time.Millisecond),
-		random: random,
-		kernel: kernel{limit: uint64(limits.Input) + uint64(limits.Output) + kernelRoom},
-		log:    guestLog{to: logger, left: limits.LogBytes},
-		stdout: stream{level: "info"},
-		stderr: stream{level: "warn"},
-	}
-}
-
-// admit is what a call must pass before its guest is touched.
-func admit(ctx context.Context, exports []string, export string, in []byte, limits Limits) error {
-	if _, ok := slices.BinarySearch(exports, export); !ok {
-		return &Fault{Kind: Export, Export: atMost(export, 200), Detail: "no such export, or not one that can be called"}
-	}
-	if len(in) > limits.Input {
-		return &Fault{Kind: Input, Export: export, Detail: fmt.Sprintf("%d bytes, of at most %d", len(in), limits.Input)}
-	}
-	if kind, over := overdue(ctx); over {
-		return &Fault{Kind: kind, Export: export, Detail: "before the guest was started"}
-	}
-	return nil
-}
 
 // callContext returns a context that host functions find c in.
 func callContext(ctx context.Context, c *call) context.Context {
@@ -79,10 +67,49 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
+// begin starts a stage. The last host function is told of each by itself.
+func (c *call) begin(s stage) {
+	c.stage = s
+	c.hostCall = ""
+}
+
+// initialized ends the initialization: what it used of the operations does not count, and
+// what it left has to be little enough that every call can be given it.
+func (c *call) initialized() error {
+	c.operations, c.carried = 0, 0
+	k := &c.kernel
+	blocks := len(k.blocks) - k.freed
+	size := k.used - uint64(blocks)*blockCost
+	switch {
+	case blocks > maxKeptBlocks || len(c.vars.values) > maxKeptBlocks:
+		return c.blame(Memory, "its initialization left %d blocks and %d variables, of at most %d each", blocks, len(c.vars.values), maxKeptBlocks)
+	case size > maxKeptBytes:
+		return c.blame(Memory, "its initialization left blocks of %d bytes, of at most %d", size, maxKeptBytes)
+	}
+	return nil
+}
+
+// What initializers may leave in the kernel. The snapshot engine makes it anew for every
+// call, before the guest runs, so no fuel and no time of its limits pays for it: these many
+// take 0.1 to 0.2 ms.
+const (
+	maxKeptBlocks = 4096
+	maxKeptBytes  = 1 << 20
+)
+
+// blame makes a fault of the call.
+func (c *call) blame(kind FaultKind, format string, args ...any) *Fault {
+	return &Fault{Kind: kind, Export: c.export, Detail: fmt.Sprintf(format, args...), HostCall: c.hostCall}
+}
+
+// aborted is what abort panics with. Nobody outside can make one, so that a *Fault that an
+// operation panics with is as any other value.
+type aborted struct{ fault *Fault }
+
 // abort ends the guest with a fault. Only host functions may use it: lend takes the
 // panic up. It does not return.
 func (c *call) abort(kind FaultKind, format string, args ...any) {
-	panic(&Fault{Kind: kind, Export: c.export, Detail: fmt.Sprintf(format, args...)})
+	panic(aborted{c.blame(kind, format, args...)})
 }
 
 // check ends the guest when its time is up or its caller has gone.
@@ -110,10 +137,11 @@ func overdue(ctx context.Context) (FaultKind, bool) {
 // body is what a host function does: parameters in stack, results too.
 type body func(ctx context.Context, c *call, stack []uint64)
 
-// lend makes a body safe to be called by a guest: it finds the call, looks at the time,
-// and turns whatever goes wrong inside into a fault of the call that a caller never sees
-// as text. The panic that leaves it only unwinds the guest.
-func lend(name string, f body) func(ctx context.Context, stack []uint64) {
+// lend makes a function safe to be called by a guest: it finds the call, looks at the
+// time, and turns whatever goes wrong inside into a fault of the call that a caller never
+// sees as text. The panic that leaves it only unwinds the guest.
+func lend(f hostFunc) func(ctx context.Context, stack []uint64) {
+	name, silent := f.ImportName.String(), f.silent()
 	return func(ctx context.Context, stack []uint64) {
 		c := callOf(ctx)
 		if c == nil {
@@ -122,17 +150,17 @@ func lend(name string, f body) func(ctx context.Context, stack []uint64) {
 		defer func() {
 			switch r := recover().(type) {
 			case nil:
-			case *Fault:
-				if r.Export == "" {
-					r.Export = c.export
-				}
-				c.end(r)
+			case aborted:
+				c.end(r.fault)
 			default:
-				c.end(&Fault{Kind: ABI, Export: c.export, Detail: fmt.Sprintf("host function %s panicked (%T) at %s", name, r, panicSite())})
+				c.end(c.blame(ABI, "host function %s panicked (%T) at %s", name, r, panicSite()))
 			}
 		}()
+		if !silent {
+			c.hostCall = name
+		}
 		c.check(ctx)
-		f(ctx, c, stack)
+		f.body(ctx, c, stack)
 	}
 }
 
@@ -169,8 +197,11 @@ func isRuntime(function string) bool {
 
 // finish logs what the guest left without a line break.
 func (c *call) finish(ctx context.Context) {
-	c.stdout.flush(ctx, &c.log)
-	c.stderr.flush(ctx, &c.log)
+	for _, s := range []*stream{&c.stdout, &c.stderr} {
+		if len(s.rest) > 0 {
+			s.flush(ctx, &c.log)
+		}
+	}
 }
 
 // maxErrorText is how much of a guest's error is kept, in bytes: our PDK's errors are a
@@ -180,46 +211,13 @@ const maxErrorText = 8 << 10
 // result judges a call whose export returned code.
 func (c *call) result(ctx context.Context, code uint32) ([]byte, error) {
 	if kind, over := overdue(ctx); over {
-		return nil, &Fault{Kind: kind, Export: c.export, Detail: "the guest returned too late"}
+		return nil, c.blame(kind, "the guest returned too late")
 	}
 	if code != 0 || c.kernel.failed {
-		return nil, &GuestError{Export: c.export, Code: code, Text: atMost(string(c.kernel.failure), maxErrorText)}
+		return nil, &GuestError{Export: c.export, Code: code, Text: atMost(string(c.kernel.failure), maxErrorText), HostCall: c.hostCall}
 	}
 	if !c.kernel.hasOutput {
-		return nil, &Fault{Kind: Output, Export: c.export, Detail: "none was set"}
+		return nil, c.blame(Output, "none was set")
 	}
 	return append(make([]byte, 0, len(c.kernel.output)), c.kernel.output...), nil
-}
-
-// variables are Extism's, with the life of one call. Nothing is kept from call to call.
-type variables struct {
-	values map[string][]byte
-	used   int // bytes of names and values, and blockCost each
-}
-
-// maxVariables is the room for variables, in bytes: go-sdk's own default.
-const maxVariables = 1 << 20
-
-// set stores a copy of value, or removes name if value is nil. It reports false when
-// there is no room.
-func (v *variables) set(name string, value []byte) bool {
-	used := v.used
-	if old, ok := v.values[name]; ok {
-		used -= len(name) + len(old) + blockCost
-	}
-	if value == nil {
-		delete(v.values, name)
-		v.used = used
-		return true
-	}
-	used += len(name) + len(value) + blockCost
-	if used > maxVariables {
-		return false
-	}
-	if v.values == nil {
-		v.values = map[string][]byte{}
-	}
-	v.values[name] = append(make([]byte, 0, len(value)), value...)
-	v.used = used
-	return true
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"pointsman/host/wasm"
+	"pointsman/pdk/wire"
 )
 
 // encodeInfo writes what decodeInfo reads: JSON, of this program for this program.
@@ -16,7 +17,9 @@ func encodeInfo(info *wasm.Info) ([]byte, error) {
 	lean := *info
 	lean.Custom = map[string][]byte{}
 	for name, data := range info.Custom {
-		if len(data) <= maxSection {
+		// The author's manifest stays whatever its size: without it, what is wanted would be
+		// taken for not declared.
+		if len(data) <= maxSection || name == wire.PluginSection {
 			lean.Custom[name] = data
 		}
 	}

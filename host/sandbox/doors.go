@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"runtime"
 
 	"pointsman/host/wasm"
 	"pointsman/pdk/wire"
@@ -12,10 +11,6 @@ import (
 // with a reply, unread.
 const maxRequest = 1 << 20
 
-// fuelRefill is how many units of fuel a guest gets between two looks at the clock: what
-// wasm.FuelExport advises: 0.05 to 0.2 ms of ordinary code.
-const fuelRefill = 200_000
-
 // doors offers an import both ways; see package wire.
 func doors(i Import) []hostFunc {
 	own := wasm.ImportName{Module: wire.ModulePrefix + i.Capability, Name: i.Op}
@@ -24,7 +19,7 @@ func doors(i Import) []hostFunc {
 		{own, sig("II:I"), func(ctx context.Context, c *call, s []uint64) {
 			ptr, n := s[0], s[1]
 			if n > maxRequest {
-				c.reply = tooLarge()
+				c.reply = c.refuse()
 			} else {
 				request, ok := c.memory.read(ptr, n)
 				if !ok {
@@ -39,7 +34,7 @@ func doors(i Import) []hostFunc {
 			block := c.whole(user.Name, s[0])
 			var reply []byte
 			if len(block) > maxRequest {
-				reply = tooLarge()
+				reply = c.refuse()
 			} else {
 				reply = c.do(ctx, i, append(make([]byte, 0, len(block)), block...))
 			}
@@ -53,10 +48,12 @@ func doors(i Import) []hostFunc {
 }
 
 // do runs the operation on behalf of the guest and looks at the time afterwards: it is
-// what may have taken long.
+// what may have taken long. What it costs counts towards the call's limits.
 func (c *call) do(ctx context.Context, i Import, request []byte) []byte {
-	if c.starting {
-		return wire.Failed(wire.Error{Code: wire.Denied, Message: "operations are not available during initialization"})
+	c.operate()
+	c.carry(len(request))
+	if c.stage != serving {
+		return wire.Failed(wire.Error{Code: wire.Denied, Message: "operations are not available during " + string(c.stage)})
 	}
 	operation := ctx
 	if r, ok := ctx.(*record); ok {
@@ -64,7 +61,28 @@ func (c *call) do(ctx context.Context, i Import, request []byte) []byte {
 	}
 	reply := i.Do(operation, request)
 	c.check(ctx)
+	c.carry(len(reply))
 	return reply
+}
+
+// operate counts an operation and ends the guest when it has used too many.
+func (c *call) operate() {
+	if c.operations++; c.operations > c.limits.HostCalls {
+		c.abort(Calls, "more than %d operations", c.limits.HostCalls)
+	}
+}
+
+// carry counts n bytes of a request or reply and ends the guest when they are too many.
+func (c *call) carry(n int) {
+	if c.carried += int64(n); c.carried > c.limits.HostBytes {
+		c.abort(Calls, "more than %d bytes of requests and replies", c.limits.HostBytes)
+	}
+}
+
+// refuse answers a request that is not read. It counts like any other.
+func (c *call) refuse() []byte {
+	c.operate()
+	return tooLarge()
 }
 
 func tooLarge() []byte {
@@ -89,18 +107,5 @@ func replyRead() hostFunc {
 			}
 			s[0] = uint64(len(reply))
 		},
-	}
-}
-
-// instruments are what host/wasm writes into every module.
-func instruments() []hostFunc {
-	return []hostFunc{
-		{wasm.ImportName{Module: wasm.RuntimeModule, Name: wasm.RefuelImport}, sig("I:I"), func(_ context.Context, _ *call, s []uint64) {
-			runtime.Gosched()
-			s[0] = fuelRefill
-		}},
-		{wasm.ImportName{Module: wasm.RuntimeModule, Name: wasm.DepthImport}, sig(""), func(_ context.Context, c *call, _ []uint64) {
-			c.abort(Depth, "")
-		}},
 	}
 }

@@ -38,7 +38,7 @@ func sig(s string) wasm.FuncType {
 }
 
 // extismABI is Extism's own interface, without its http functions: a guest reaches the
-// network through a grant or not at all. Offsets are 64 bits wide and never cut.
+// network through a grant or not at all; see extismHTTP. Offsets are 64 bits wide and never cut.
 func extismABI() []hostFunc {
 	return []hostFunc{
 		env("alloc", "I:I", func(_ context.Context, c *call, s []uint64) { s[0] = c.kernel.alloc(s[0]) }),

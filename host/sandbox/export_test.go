@@ -1,6 +1,12 @@
 package sandbox
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"pointsman/host/wasm"
+)
 
 // CallLeaky calls m, of the snapshot engine, without restoring its instance afterwards:
 // what sandboxes would cost if they were not pristine.
@@ -15,7 +21,7 @@ func CallLeaky(ctx context.Context, m Module, export string, in []byte) ([]byte,
 	i := s.pool.take()
 	if i == nil {
 		var err error
-		if i, err = s.pristine(); err != nil {
+		if i, err = s.pristine(s.image); err != nil {
 			return nil, err
 		}
 	}
@@ -30,3 +36,17 @@ func CallLeaky(ctx context.Context, m Module, export string, in []byte) ([]byte,
 
 // Made is how many instances a module of the snapshot engine has needed so far.
 func Made(m Module) int64 { return m.(*snapshotModule).made.Load() }
+
+// HostFunctions are all functions that a module may import that is lent these, sorted.
+func HostFunctions(lent ...Import) []wasm.Import {
+	o, err := newOffer(lent)
+	if err != nil {
+		panic(err)
+	}
+	var fs []wasm.Import
+	for _, f := range o {
+		fs = append(fs, wasm.Import{ImportName: f.ImportName, Type: f.FuncType})
+	}
+	slices.SortFunc(fs, func(a, b wasm.Import) int { return cmp.Compare(a.String(), b.String()) })
+	return fs
+}

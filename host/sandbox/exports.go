@@ -11,25 +11,25 @@ import (
 // first that exists. They are WASI's names for reactors and, after them, commands.
 var languageInits = []string{"_initialize", "__wasm_call_ctors"}
 
-// haskellInit is Haskell's own; go-sdk runs it, and _initialize before it.
-const haskellInit = "hs_init"
-
 // runtimeExports are functions that compilers export for themselves and that could be
 // taken for an author's by their signature.
-var runtimeExports = []string{"malloc", "free", "calloc", "realloc", "resume", "go_scheduler", "cabi_realloc", warmUp}
+var runtimeExports = []string{"malloc", "free", "calloc", "realloc", "resume", "go_scheduler", "cabi_realloc", warmUp, reseed}
 
 // runtimePrefixes begin the names of more of them: C, AssemblyScript, TinyGo and Haskell.
 var runtimePrefixes = []string{"_", "~", "asyncify_", "hs_", wasm.ReservedPrefix}
 
 // Callable are the exports of a module that a caller may use, sorted: functions without
 // parameters that return a code or nothing, as Extism's do, and that no compiler keeps for
-// itself.
+// itself. Of a program that has none of these it is its main function.
 func Callable(exports []wasm.Export) []string {
 	var names []string
 	for _, e := range exports {
 		if e.Kind == wasm.FuncExport && isPlain(e.Type) && !isRuntimeExport(e.Name) {
 			names = append(names, e.Name)
 		}
+	}
+	if len(names) == 0 && isCommand(exports) {
+		return []string{commandStart}
 	}
 	slices.Sort(names)
 	return names
@@ -50,23 +50,43 @@ func isRuntimeExport(name string) bool {
 // has no input, no operations, and an error or return code of it is not looked at.
 const warmUp = "pointsman_warm"
 
-// initializers are the exports to call first, in their order.
-func initializers(exports []wasm.Export) []string {
+// reseed is an export that a plugin may have, of type () -> () or () -> i32. It runs
+// before every call, after the initialization, within the call's limits: a guest draws
+// anew there what its generators were seeded with, which the initialization may have done
+// once for all calls. It has no input, no operations, and an error or return code of it is
+// not looked at.
+const reseed = "pointsman_reseed"
+
+// hasPlain reports whether there is such a function that takes nothing and returns a code
+// or nothing.
+func hasPlain(exports []wasm.Export, name string) bool {
+	return slices.ContainsFunc(exports, func(e wasm.Export) bool {
+		return e.Name == name && e.Kind == wasm.FuncExport && isPlain(e.Type)
+	})
+}
+
+// initializers are the exports to call first, in their order. A start function comes before
+// all others, as the format says.
+func initializers(info *wasm.Info) []string {
 	has := func(name string, like func(wasm.FuncType) bool) bool {
-		return slices.ContainsFunc(exports, func(e wasm.Export) bool {
+		return slices.ContainsFunc(info.Exports, func(e wasm.Export) bool {
 			return e.Name == name && e.Kind == wasm.FuncExport && like(e.Type)
 		})
 	}
 	var names []string
-	if !has(haskellInit, func(wasm.FuncType) bool { return true }) {
-		for _, name := range languageInits {
-			if has(name, func(t wasm.FuncType) bool { return t.Equal(sig("")) }) {
-				names = append(names, name)
-				break
-			}
+	if info.Start {
+		names = append(names, wasm.StartExport)
+	}
+	for _, name := range languageInits {
+		if has(name, func(t wasm.FuncType) bool { return t.Equal(sig("")) }) {
+			names = append(names, name)
+			break
 		}
 	}
-	if has(warmUp, isPlain) {
+	if has(haskellInit, isHaskellInit) {
+		names = append(names, haskellInit)
+	}
+	if hasPlain(info.Exports, warmUp) {
 		names = append(names, warmUp)
 	}
 	return names

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -31,21 +30,13 @@ type ExtismOptions struct {
 //
 // Of go-sdk it uses the loading of modules and the calling of exports. The functions of
 // the Extism ABI are the host's own (see kernel), as is WASI.
-type Extism struct {
-	options ExtismOptions
-}
+type Extism struct{ around surroundings }
 
 var _ Engine = (*Extism)(nil)
 
 // NewExtism returns the portable engine.
 func NewExtism(o ExtismOptions) (*Extism, error) {
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
-	return &Extism{options: o}, nil
+	return &Extism{newSurroundings(o.Logger, o.Clock, o.Random, o.Compiler)}, nil
 }
 
 // Name implements Engine.
@@ -56,29 +47,22 @@ func (e *Extism) Name() string { return "extism" }
 // fails or takes more than the compiler's limits. Without a compiler wazero compiles here,
 // and ctx is looked at before and after only.
 func (e *Extism) Compile(ctx context.Context, module []byte, terms Terms) (Module, error) {
-	p, err := prepare(e.options.Compiler, module, terms, hostFunc.link, wasm.Options{})
+	p, err := prepare(e.around.compiler, module, terms, hostFunc.link, wasm.Options{})
 	if err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m := &extismModule{
-		engine:   e,
-		limits:   p.limits,
-		config:   terms.Config,
-		exports:  Callable(p.info.Exports),
-		initial:  initializers(p.info.Exports),
-		memories: 1,
-	}
-	m.open(m.release)
+	m := &extismModule{memories: 1}
+	m.program = newProgram(e.around, p, terms, m.release)
 	if p.info.Memory != nil {
 		m.memories = 2
 	}
 	if err := m.compile(ctx, p.rewritten, append(p.chosen, instruments()...)); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := endOr(ctx, m.try(ctx)); err != nil {
 		return nil, errors.Join(err, m.release())
 	}
 	return m, nil
@@ -89,7 +73,7 @@ func (m *extismModule) compile(ctx context.Context, module []byte, functions []h
 	// A cache of its own, not one for the engine: wazero drops compiled code from memory
 	// only when its cache is closed, and closing it breaks all that was compiled with it.
 	// go-sdk does not close what it made when it fails; the cache does.
-	cache, loaded, err := m.engine.options.Compiler.load(ctx, module)
+	cache, loaded, err := m.around.compiler.load(ctx, module)
 	if err != nil {
 		return err
 	}
@@ -118,7 +102,7 @@ func hostFunctions(functions []hostFunc) []extism.HostFunction {
 	var fs []extism.HostFunction
 	for _, f := range functions {
 		at := f.link()
-		lent := lend(f.ImportName.String(), f.body)
+		lent := lend(f)
 		h := extism.NewHostFunctionWithStack(at.Name,
 			func(ctx context.Context, _ *extism.CurrentPlugin, stack []uint64) { lent(ctx, stack) },
 			valueTypes(f.Params), valueTypes(f.Results))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
@@ -13,32 +12,22 @@ import (
 
 // extismModule is a module compiled by Extism.
 type extismModule struct {
-	engine   *Extism
+	program
 	plugin   *extism.CompiledPlugin
 	cache    wazero.CompilationCache
-	limits   Limits // no zero fields
-	config   map[string]string
-	exports  []string
-	initial  []string // the initializers, in their order
-	memories int      // that an instance consists of, go-sdk's kernel included
-
-	lifecycle
+	memories int // that an instance consists of, go-sdk's kernel included
 }
 
 var _ Module = (*extismModule)(nil)
 
-// Exports implements Module.
-func (m *extismModule) Exports() []string { return slices.Clone(m.exports) }
-
 // Call implements Module.
 func (m *extismModule) Call(ctx context.Context, export string, in []byte) ([]byte, error) {
-	if err := admit(ctx, m.exports, export, in, m.limits); err != nil {
+	if err := m.admit(ctx, export, in); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.limits.Time)
 	defer cancel()
-	o := m.engine.options
-	made := newCall(export, m.limits, m.config, o.Clock(), o.Random, o.Logger)
+	made := m.newCall(export)
 	c := &made
 	c.memory = &guestMemory{limit: m.limits.Memory}
 	running := &extismCall{c, cancel}
@@ -61,22 +50,59 @@ func (m *extismModule) run(ctx context.Context, c *call, in []byte) (out []byte,
 			out, err = nil, errors.Join(err, closing)
 		}
 	}()
-	c.starting = true
-	for _, initializer := range m.initial {
-		if _, _, err := guest.CallWithContext(ctx, initializer, nil); err != nil || c.fault != nil {
+	if err := m.initialize(ctx, c, guest); err != nil {
+		return nil, err
+	}
+	if m.reseeds {
+		c.begin(reseeding)
+		if _, _, err := guest.CallWithContext(ctx, reseed, nil); err != nil || c.fault != nil {
 			return nil, c.broken(err)
 		}
 	}
-	c.starting = false
+	c.begin(serving)
 	if !c.kernel.begin(in) {
-		return nil, &Fault{Kind: Input, Export: c.export, Detail: "no room beside what the initializer allocated"}
+		return nil, c.blame(Input, noRoom)
 	}
 	// go-sdk's own kernel gets no input and gives no output: c.kernel has them.
 	code, _, err := guest.CallWithContext(ctx, c.export, nil)
-	if err != nil || c.fault != nil {
+	switch {
+	case c.endedWell():
+		code = 0
+	case err != nil || c.fault != nil:
 		return nil, c.broken(err)
 	}
 	return c.result(ctx, code)
+}
+
+// initialize runs the initializers.
+func (m *extismModule) initialize(ctx context.Context, c *call, guest *extism.Plugin) error {
+	c.begin(initializing)
+	for _, initializer := range m.initial {
+		if err := runInitializer(ctx, guest, initializer, m.initial); err != nil || c.fault != nil {
+			return c.broken(err)
+		}
+	}
+	return c.initialized()
+}
+
+// try initializes an instance, as every call will, so that a module that cannot be is refused
+// when it is compiled and not call by call.
+func (m *extismModule) try(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, m.limits.Time)
+	defer cancel()
+	c := m.newCall("")
+	c.memory = &guestMemory{limit: m.limits.Memory}
+	ctx = callContext(ctx, &c)
+	defer c.finish(ctx)
+	guest, err := m.instance(ctx, &c)
+	if err != nil {
+		return fmt.Errorf("make an instance: %w", err)
+	}
+	defer func() { err = errors.Join(err, guest.Close(context.WithoutCancel(ctx))) }()
+	if err := m.initialize(ctx, &c, guest); err != nil {
+		return &InitError{err}
+	}
+	return nil
 }
 
 // instance makes an instance whose memory is c's.

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
@@ -19,28 +21,40 @@ const stackMark = "wasm stack trace:"
 const stackOverflow = "stack overflow"
 
 // broken turns an error of the engine into a fault. The fault that a host function
-// recorded comes first: it is why the engine stopped.
-func (c *call) broken(err error) *Fault {
+// recorded comes first: it is why the engine stopped. A guest that http_request ended gets
+// the error that says why instead; see httpRequest.
+func (c *call) broken(err error) error {
+	if c.http.ended != nil {
+		return unwound{c.http.ended}
+	}
 	var reason string
 	var functions []string
 	if err != nil {
 		reason, functions = takeApart(err.Error())
 	}
-	f := &Fault{Kind: Trap, Export: c.export, Detail: reason}
+	f := &Fault{Kind: Trap, Export: c.export, Detail: reason, HostCall: c.hostCall}
 	if strings.Contains(reason, stackOverflow) {
 		f.Kind = Depth
 	}
 	if c.fault != nil {
 		*f = *c.fault
 	}
-	if c.starting {
-		functions = append(functions, "during initialization")
+	if c.stage != serving && c.export != "" { // "": there is no call, see InitError
+		functions = append(functions, "during "+string(c.stage))
 	}
 	if len(functions) > 0 {
 		f.Detail = strings.TrimSpace(f.Detail + " [" + strings.Join(functions, " < ") + "]")
 	}
 	f.Detail = atMost(printable(f.Detail), maxDetail)
 	return f
+}
+
+// endOr returns ctx's own error when it has ended, and else err.
+func endOr(ctx context.Context, err error) error {
+	if _, over := overdue(ctx); over {
+		return cmp.Or(ctx.Err(), context.DeadlineExceeded)
+	}
+	return err
 }
 
 // takeApart splits the text of a wazero error into its reason and the guest's functions.

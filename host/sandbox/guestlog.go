@@ -19,14 +19,24 @@ type guestLog struct {
 // open reports whether anything more is logged.
 func (l *guestLog) open() bool { return l.to != nil && !l.cut }
 
-// write logs one message. It costs its bytes and one more.
+// lineCost is what a line of log is charged beyond its bytes: what stands around them in the
+// broker's log (time, level, the names of call, route, step and plugin), some 130 bytes.
+// Without it a budget in lines of one byte would be a log of 65 times its size.
+const lineCost = 128
+
+// write logs one message. It costs its bytes and lineCost. An empty one is not logged, and
+// costs one: else looking for the ends of empty lines would be work without an end.
 func (l *guestLog) write(ctx context.Context, level string, text []byte) {
-	if !l.open() || len(text) == 0 {
+	if !l.open() {
 		return
 	}
-	if len(text)+1 > l.left {
+	cost := len(text) + lineCost
+	if len(text) == 0 {
+		cost = 1
+	}
+	if cost > l.left {
 		l.cut = true
-		text = text[:max(l.left-1, 0)]
+		text = text[:min(max(l.left-lineCost, 0), len(text))]
 		l.left = 0
 		if len(text) > 0 {
 			l.to.GuestLog(ctx, level, printable(string(text)))
@@ -34,7 +44,10 @@ func (l *guestLog) write(ctx context.Context, level string, text []byte) {
 		l.to.GuestLog(ctx, "warn", "the rest of this call's output is dropped: it exceeds its limit")
 		return
 	}
-	l.left -= len(text) + 1
+	l.left -= cost
+	if len(text) == 0 {
+		return
+	}
 	l.to.GuestLog(ctx, level, printable(string(text)))
 }
 
@@ -67,6 +80,11 @@ func (s *stream) flush(ctx context.Context, l *guestLog) {
 	l.write(ctx, s.level, bytes.TrimSuffix(s.rest, []byte("\r")))
 	s.rest = s.rest[:0]
 }
+
+// Printable returns what a guest wrote with everything escaped that could move a terminal's
+// cursor, begin a new line in a log or turn the direction of writing: fit for a log, in a
+// field of its own. Text that has none of these is returned as it is.
+func Printable(text string) string { return printable(text) }
 
 // printable returns text with everything escaped that could move a terminal's cursor,
 // begin a new line in a log or turn the direction of writing.

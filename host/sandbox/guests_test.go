@@ -62,7 +62,7 @@ func testStandardGoGuest(t *testing.T) {
 	})
 	t.Run("fails", func(t *testing.T) {
 		_, err := m.Call(context.Background(), "fails", nil)
-		want := &sandbox.GuestError{Export: "fails", Code: 1, Text: `{"code":"permanent","message":"no"}`}
+		want := &sandbox.GuestError{Export: "fails", Code: 1, Text: `{"code":"permanent","message":"no"}`, HostCall: "extism:host/env.error_set"}
 		if d := cmp.Diff(want, err); d != "" {
 			t.Error(d)
 		}
@@ -114,16 +114,16 @@ func testStandardGoGuest(t *testing.T) {
 	})
 }
 
-func TestCGuest(t *testing.T) { onEngines(t, testCGuest) }
-
-func testCGuest(t *testing.T) {
+// cGuest compiles testdata/cguest/NAME.c.
+func cGuest(t testing.TB, name string) []byte {
+	t.Helper()
 	clang, err := exec.LookPath("clang")
 	if err != nil {
 		t.Skip("clang not present")
 	}
 	made := filepath.Join(t.TempDir(), "guest.wasm")
-	text, err := exec.Command(clang, "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry",
-		"-o", made, "testdata/cguest/guest.c").CombinedOutput()
+	text, err := exec.Command(clang, "--target=wasm32", "-O2", "-nostdlib", "-fno-builtin", "-Wl,--no-entry",
+		"-o", made, filepath.Join("testdata/cguest", name+".c")).CombinedOutput()
 	if err != nil {
 		t.Skipf("clang cannot make Wasm: %v: %s", err, text)
 	}
@@ -131,7 +131,13 @@ func testCGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := compile(t, sandbox.Options{}, module, []sandbox.Import{okHTTP}, sandbox.Limits{})
+	return module
+}
+
+func TestCGuest(t *testing.T) { onEngines(t, testCGuest) }
+
+func testCGuest(t *testing.T) {
+	m := compile(t, sandbox.Options{}, cGuest(t, "guest"), []sandbox.Import{okHTTP}, sandbox.Limits{})
 	for _, in := range []string{"", "x", "hello, World of C"} {
 		out, err := m.Call(context.Background(), "upper", []byte(in))
 		if err != nil || string(out) != strings.ToUpper(in) {

@@ -7,9 +7,12 @@ import "maps"
 // any. It does not change.
 type image struct {
 	imageFile          // the linear memory
-	globals   []uint64 // in the order of instance.globals
+	names     []string // the exports that hold the mutable globals
+	globals   []uint64 // their values
+	fuel      int64    // as call.fuel
 	blocks    []block  // of the kernel, with bytes of their own
 	next      uint64   // offset of the kernel's next block
+	given     uint64   // as kernel.given
 	used      uint64   // by blocks
 	values    map[string][]byte
 	valueSize int
@@ -28,7 +31,8 @@ func (i *image) take(c *call) {
 			i.blocks = append(i.blocks, block{offset: b.offset, data: append([]byte{}, b.data...)})
 		}
 	}
-	i.next, i.used = k.next, k.used
+	i.next, i.used, i.given = k.next, k.used, k.given
+	i.fuel = c.fuel
 	i.values, i.valueSize = maps.Clone(c.vars.values), c.vars.used
 	i.reply, i.hasReply, i.naps = c.reply, c.hasReply, c.naps
 	i.logLeft, i.logCut = c.log.left, c.log.cut
@@ -38,7 +42,7 @@ func (i *image) take(c *call) {
 // their bytes.
 func (i *image) give(c *call) {
 	k := &c.kernel
-	k.next, k.used = i.next, i.used
+	k.next, k.used, k.given = i.next, i.used, i.given
 	for _, b := range i.blocks {
 		data, address := k.arena.take(uint64(len(b.data)))
 		if data == nil {
@@ -50,7 +54,7 @@ func (i *image) give(c *call) {
 	if i.values != nil {
 		c.vars.values = maps.Clone(i.values)
 	}
-	c.vars.used = i.valueSize
+	c.vars.used, c.fuel = i.valueSize, i.fuel
 	c.reply, c.hasReply, c.naps = i.reply, i.hasReply, i.naps
 	c.log.left, c.log.cut = i.logLeft, i.logCut
 }

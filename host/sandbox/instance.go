@@ -24,18 +24,20 @@ type instance struct {
 	arena     *arena     // nil when the module does not import what the shim offers
 	shim      api.Module // nil with arena
 	globals   []api.MutableGlobal
-	functions []api.Function // of snapshotModule.exports; nil until called
-	stack     [1]uint64      // for the result of a call
-	blocks    []block        // room for a kernel's
+	functions []*guestFunction // of snapshotModule.exports; nil until called
+	reseed    *guestFunction   // nil until called
+	stacks    int              // bytes of the stacks of these
+	stack     [1]uint64        // for the result of a call
+	blocks    []block          // room for a kernel's
 	scratch   *scratch
 	counted   *atomic.Int64 // where mostBytes is added while the instance exists
 	mostBytes int64         // that its memories can grow to
 }
 
 // instantiate makes an instance on which nothing has run. Instantiating runs no code of
-// the guest: host/wasm refuses start functions.
+// the guest: host/wasm takes start functions out.
 func (m *snapshotModule) instantiate() (i *instance, err error) {
-	i = &instance{functions: make([]api.Function, len(m.exports)), scratch: newScratch()}
+	i = &instance{functions: make([]*guestFunction, len(m.exports)), scratch: newScratch()}
 	defer func() {
 		if r := recover(); r != nil { // by wazero, while it builds: nothing runs yet
 			err = &Fault{Kind: Memory, Detail: fmt.Sprintf("instantiation panicked (%T)", r)}
@@ -49,11 +51,11 @@ func (m *snapshotModule) instantiate() (i *instance, err error) {
 	ctx := context.Background()
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().
 		// Nothing links to wazero's clock and random numbers; should that change, they are real.
-		WithSysWalltime().WithSysNanotime().WithRandSource(m.engine.options.Random)
+		WithSysWalltime().WithSysNanotime().WithRandSource(m.around.random)
 	if m.shim != nil {
 		memory, err := reserve(arenaSize)
 		if err != nil {
-			return i, err
+			return i, &Fault{Kind: Memory, Detail: err.Error()}
 		}
 		i.arena = &arena{memory: memory, next: arenaStart}
 		if i.shim, err = m.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, memory), m.shim, config); err != nil {
@@ -67,7 +69,7 @@ func (m *snapshotModule) instantiate() (i *instance, err error) {
 		})
 	}
 	if i.memory, err = reserve(m.memory); err != nil {
-		return i, err
+		return i, &Fault{Kind: Memory, Detail: err.Error()}
 	}
 	if i.guest, err = m.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, i.memory), m.compiled, config); err != nil {
 		return i, fmt.Errorf("instantiate: %w", err)

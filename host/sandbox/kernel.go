@@ -31,7 +31,9 @@ type kernel struct {
 	last   int     // the block that was found last
 	next   uint64
 	used   uint64 // bytes of live blocks and their cost
-	limit  uint64
+	limit  uint64 // of used
+	given  uint64 // bytes of all blocks there ever were and their cost
+	most   uint64 // of given
 	arena  *arena // where blocks lie while it has room; nil: none does
 
 	inputAt uint64 // offset of input
@@ -53,8 +55,10 @@ type block struct {
 }
 
 // alloc returns the offset of a new block of n zero bytes, 0 when n is 0 or there is no room.
+// A freed block makes room in limit and none in most: the host does not use its bytes again,
+// and a guest that allocates and frees in a loop pays for little of the work that they are.
 func (k *kernel) alloc(n uint64) uint64 {
-	if n == 0 || n > k.limit || k.used+n+blockCost > k.limit {
+	if n == 0 || n > k.limit || k.used+n+blockCost > k.limit || k.given+n+blockCost > k.most {
 		return 0
 	}
 	at := k.next
@@ -67,6 +71,7 @@ func (k *kernel) alloc(n uint64) uint64 {
 	}
 	k.next = (end + blockAlign) &^ (blockAlign - 1)
 	k.used += n + blockCost
+	k.given += n + blockCost
 	data, address := k.arena.take(n)
 	if data == nil {
 		data = make([]byte, n)
@@ -177,7 +182,7 @@ func (k *kernel) compact() {
 func (k *kernel) reset() {
 	k.arena.hide()
 	k.arena.show(inputs, 0, 0, 0)
-	*k = kernel{next: k.next, limit: k.limit, arena: k.arena}
+	*k = kernel{next: k.next, limit: k.limit, given: k.given, most: k.most, arena: k.arena}
 }
 
 // begin gives the guest its input and forgets what an initializer said.

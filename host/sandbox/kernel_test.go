@@ -11,7 +11,7 @@ import (
 // written, each block keeps its bytes, no two overlap, and nothing else can be reached.
 func TestKernelKeepsBlocksApart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		k := &kernel{limit: 8 << 10}
+		k := &kernel{limit: 8 << 10, most: 1 << 40}
 		model := map[uint64][]byte{}
 		live := func() []uint64 {
 			var all []uint64
@@ -80,7 +80,7 @@ func TestKernelKeepsBlocksApart(t *testing.T) {
 }
 
 func TestKernelWithManyBlocks(t *testing.T) {
-	k := &kernel{limit: 1 << 20}
+	k := &kernel{limit: 1 << 20, most: 1 << 40}
 	var kept []uint64
 	for i := range 100_000 {
 		at := k.alloc(1)
@@ -105,7 +105,7 @@ func TestKernelWithManyBlocks(t *testing.T) {
 }
 
 func TestKernelEndsAt32Bits(t *testing.T) {
-	k := &kernel{limit: 1 << 30, next: kernelEnd - 64}
+	k := &kernel{limit: 1 << 30, most: 1 << 40, next: kernelEnd - 64}
 	at := k.alloc(32)
 	if at == 0 || at+32 >= kernelEnd {
 		t.Fatalf("got %#x", at)

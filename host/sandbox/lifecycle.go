@@ -33,11 +33,9 @@ type lifecycle struct {
 	lastEnded chan struct{}        // closed when closed is set and nothing runs
 }
 
-// open must come first.
-func (l *lifecycle) open(free func() error) {
-	l.free = free
-	l.running = map[stopper]struct{}{}
-	l.lastEnded = make(chan struct{})
+// newLifecycle returns that of an open module.
+func newLifecycle(free func() error) lifecycle {
+	return lifecycle{free: free, running: map[stopper]struct{}{}, lastEnded: make(chan struct{})}
 }
 
 // enter records that c runs. It reports false when the module is closed.

@@ -37,7 +37,7 @@ func newOffer(imports []Import) (offer, error) {
 			err = errors.Join(err, fmt.Errorf("capability %q has a reserved name", i.Capability))
 			continue
 		}
-		err = errors.Join(err, add(doors(i)...))
+		err = errors.Join(err, add(doors(i)...), add(extismHTTP(i)...))
 	}
 	return o, err
 }
@@ -72,6 +72,18 @@ func (f hostFunc) link() wasm.ImportName {
 		return wasm.ImportName{Module: linkedEnv, Name: f.Name}
 	}
 	return f.ImportName
+}
+
+// silent reports whether calls of f are left out of Fault.HostCall: what host/wasm adds,
+// and what a guest calls for every byte, which on one engine is not the host's.
+func (f hostFunc) silent() bool {
+	switch f.Module {
+	case wire.ExtismEnv:
+		return shimmed[f.Name]
+	case wasm.RuntimeModule:
+		return f.Name == wasm.RefuelImport || f.Name == wasm.DepthImport
+	}
+	return false
 }
 
 // renames is what Rewrite has to change so that the module imports what is linked.

@@ -32,6 +32,9 @@ func prepare(c *Compiler, module []byte, terms Terms, link func(hostFunc) wasm.I
 	if p.chosen, err = offered.choose(p.info.Imports); err != nil {
 		return p, err
 	}
+	if err = checkInit(p.info); err != nil {
+		return p, err
+	}
 	o.MaxMemoryPages = uint32(p.limits.Memory / pageSize)
 	o.Rename = renames(p.chosen, link)
 	p.rewritten, err = c.rewrite(module, p.info.SHA256, o)
@@ -41,10 +44,17 @@ func prepare(c *Compiler, module []byte, terms Terms, link func(hostFunc) wasm.I
 // maxLimit is the largest Input or Output, in bytes: both are held twice.
 const maxLimit = 64 << 20
 
+// maxFuel is the largest Fuel, in units: some decades of computing, and small enough for
+// sums in 64 bits.
+const maxFuel = 1 << 60
+
+// defaultMemory is Limits.Memory where none is given, in bytes.
+const defaultMemory = 64 << 20
+
 // withDefaults fills in the zero fields and checks the rest.
 func (l Limits) withDefaults() (Limits, error) {
 	if l.Memory == 0 {
-		l.Memory = 64 << 20
+		l.Memory = defaultMemory
 	}
 	l.Memory -= l.Memory % pageSize
 	if l.Time == 0 {
@@ -59,11 +69,19 @@ func (l Limits) withDefaults() (Limits, error) {
 	if l.LogBytes == 0 {
 		l.LogBytes = 16 << 10
 	}
+	if l.HostCalls == 0 {
+		l.HostCalls = 10_000
+	}
+	if l.HostBytes == 0 {
+		l.HostBytes = 64 << 20
+	}
 	switch {
 	case l.Memory == 0, l.Memory > wasm.MaxMemory*pageSize:
 		return l, fmt.Errorf("memory limit of %d bytes: want 64 KiB to 4 GiB", l.Memory)
-	case l.Time < 0 || l.Input < 0 || l.Output < 0 || l.LogBytes < 0:
+	case l.Time < 0 || l.Input < 0 || l.Output < 0 || l.LogBytes < 0 || l.HostCalls < 0 || l.HostBytes < 0:
 		return l, errors.New("a limit is negative")
+	case l.Fuel > maxFuel:
+		return l, fmt.Errorf("fuel limit exceeds %d units", uint64(maxFuel))
 	case l.Input > maxLimit || l.Output > maxLimit:
 		return l, fmt.Errorf("input or output limit exceeds %d bytes", maxLimit)
 	}

@@ -30,8 +30,11 @@ func TestCounterAnswersOne(t *testing.T) { onEngines(t, testCounterAnswersOne) }
 func testCounterAnswersOne(t *testing.T) {
 	m := load(t, "residue", sandbox.Limits{})
 	calls := 300 // each of which the portable engine makes an instance for
-	if strings.HasSuffix(t.Name(), "/snapshot") && !testing.Short() {
-		calls = 100_000
+	if strings.HasSuffix(t.Name(), "/snapshot") {
+		calls = 1_000_000
+		if testing.Short() {
+			calls = 100_000
+		}
 	}
 	for n := range calls {
 		if got := number(t, m, "count"); got != 1<<32|1<<16|1 {
@@ -112,6 +115,22 @@ func TestInstancesAreUsedAgain(t *testing.T) {
 	}
 	if n := sandbox.Made(m); n != 2 {
 		t.Errorf("%d instances after one broke off", n)
+	}
+}
+
+// A call on a waiting instance allocates its record and its output, and nothing else, also
+// when limits are counted and the last host function is kept.
+func TestAllocationsOfACall(t *testing.T) {
+	m := snapshotOf(t, testModule(t, "bulk"), 0)
+	in := []byte("hello")
+	call := func() {
+		if _, err := m.Call(context.Background(), "echo", in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	call()
+	if n := testing.AllocsPerRun(500, call); n > 2 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

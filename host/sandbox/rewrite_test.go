@@ -43,6 +43,14 @@ const allowance = 200_000 // units of fuel a refuel gives
 
 func newGuest(t testing.TB, module []byte) *guest {
 	t.Helper()
+	g := hostOf(t)
+	g.load(module)
+	return g
+}
+
+// hostOf is a guest that has no module yet.
+func hostOf(t testing.TB) *guest {
+	t.Helper()
 	ctx := context.Background()
 	// Without a cache of its own, a runtime keeps compiled code for itself only.
 	g := &guest{t: t, runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2))}
@@ -60,12 +68,17 @@ func newGuest(t testing.TB, module []byte) *guest {
 		Instantiate(ctx); err != nil {
 		t.Fatal(err)
 	}
+	return g
+}
+
+// load makes the guest one of module.
+func (g *guest) load(module []byte) {
+	g.t.Helper()
 	var err error
-	if g.compiled, err = g.runtime.CompileModule(ctx, module); err != nil {
-		t.Fatalf("compile: %v", err)
+	if g.compiled, err = g.runtime.CompileModule(context.Background(), module); err != nil {
+		g.t.Fatalf("compile: %v", err)
 	}
 	g.renew()
-	return g
 }
 
 func (g *guest) refuel(left int64) int64 {

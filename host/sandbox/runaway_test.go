@@ -15,7 +15,7 @@ func TestRunawaysEnd(t *testing.T) { onEngines(t, testRunawaysEnd) }
 func testRunawaysEnd(t *testing.T) {
 	control := load(t, "echo", sandbox.Limits{})
 	m := load(t, "runaway", sandbox.Limits{Time: 100 * time.Millisecond})
-	for _, export := range []string{"spin", "calltree", "fill", "filltree", "copies", "grow", "hoard", "churn"} {
+	for _, export := range []string{"spin", "calltree", "mutualtree", "fill", "filltree", "filllines", "copies", "grow", "hoard", "churn"} {
 		t.Run(export, func(t *testing.T) {
 			begun := time.Now()
 			ended := make(chan error, 1)

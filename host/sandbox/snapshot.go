@@ -3,7 +3,6 @@ package sandbox
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -43,14 +42,17 @@ type SnapshotOptions struct {
 // clock or draw at random is the same for every call. So are the generators that a language's
 // runtime seeds there, as Go's math/rand; random_get, and with it Go's crypto/rand, is not.
 //
-// A module in which a call can leave more behind than that (wasm.Info.Lasting), or whose
-// initializer fails, gets a new instance for each call.
+// A module may export pointsman_reseed, which runs before each call, to seed them anew.
+//
+// A module in which a call can leave more behind than that (wasm.Info.Lasting) gets a new
+// instance for each call.
 //
 // Safe for concurrent use.
 type Snapshot struct {
-	options SnapshotOptions
-	dirty   *dirtyPages
-	most    atomic.Int64
+	around surroundings
+	idle   int // instances of a module
+	dirty  *dirtyPages
+	most   atomic.Int64
 }
 
 var _ Engine = (*Snapshot)(nil)
@@ -69,17 +71,14 @@ func (p *Pages) Way() string { return string(p.dirty.way) }
 // NewSnapshot returns the snapshot engine. Close it after its modules. SelfTest says
 // whether it works here.
 func NewSnapshot(o SnapshotOptions) (*Snapshot, error) {
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
-	o.Idle = cmp.Or(o.Idle, max(2*runtime.GOMAXPROCS(0), 4))
 	if o.Pages == nil {
 		o.Pages = FindPages()
 	}
-	return &Snapshot{options: o, dirty: o.Pages.dirty}, nil
+	return &Snapshot{
+		around: newSurroundings(o.Logger, o.Clock, o.Random, o.Compiler),
+		idle:   cmp.Or(o.Idle, max(2*runtime.GOMAXPROCS(0), 4)),
+		dirty:  o.Pages.dirty,
+	}, nil
 }
 
 // Name implements Engine.
@@ -123,11 +122,11 @@ func snapshotLink(f hostFunc) wasm.ImportName {
 	return at
 }
 
-// Compile implements Engine. It also runs the module's initializers, for at most
-// Limits.Time. As with Extism, a large module that options.Compiler has not seen before
+// Compile implements Engine. What the module's initializers leave is what every call begins
+// with. As with Extism, a large module that options.Compiler has not seen before
 // takes some seconds.
 func (e *Snapshot) Compile(ctx context.Context, module []byte, terms Terms) (Module, error) {
-	p, err := prepare(e.options.Compiler, module, terms, snapshotLink, wasm.Options{ExportGlobals: true, SpareMemoryPage: true})
+	p, err := prepare(e.around.compiler, module, terms, snapshotLink, wasm.Options{ExportGlobals: true, SpareMemoryPage: true})
 	if err != nil {
 		return nil, err
 	}
@@ -136,22 +135,16 @@ func (e *Snapshot) Compile(ctx context.Context, module []byte, terms Terms) (Mod
 	}
 	m := &snapshotModule{
 		engine:  e,
-		limits:  p.limits,
-		config:  terms.Config,
-		exports: Callable(p.info.Exports),
-		initial: initializers(p.info.Exports),
 		memory:  uint64(p.info.MemoryLimit(uint32(p.limits.Memory/pageSize))) * pageSize,
 		lasting: p.info.Lasting,
-		pool:    pool{limit: e.options.Idle},
+		mutable: p.info.Globals,
+		pool:    pool{limit: e.idle},
 	}
-	m.open(m.release)
+	m.program = newProgram(e.around, p, terms, m.release)
 	if err := m.compile(ctx, p); err != nil {
 		return nil, errors.Join(err, m.release())
 	}
-	if m.lasting == "" {
-		m.makeImage(ctx, p.info.Globals)
-	}
-	if err := ctx.Err(); err != nil {
+	if err := endOr(ctx, m.begin(ctx)); err != nil {
 		return nil, errors.Join(err, m.release())
 	}
 	return m, nil
@@ -160,7 +153,7 @@ func (e *Snapshot) Compile(ctx context.Context, module []byte, terms Terms) (Mod
 // compile fills in m.cache, m.runtime, m.compiled and m.shim.
 func (m *snapshotModule) compile(ctx context.Context, p prepared) (err error) {
 	// A cache of its own, for the reason given at extismModule.compile.
-	cache, loaded, err := m.engine.options.Compiler.load(ctx, p.rewritten)
+	cache, loaded, err := m.around.compiler.load(ctx, p.rewritten)
 	if err != nil {
 		return err
 	}
@@ -214,7 +207,7 @@ func (m *snapshotModule) link(ctx context.Context, functions []hostFunc) error {
 			b = m.runtime.NewHostModuleBuilder(at.Module)
 			builders[at.Module] = b
 		}
-		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(lend(f.ImportName.String(), f.body)), apiTypes(f.Params), apiTypes(f.Results)).Export(at.Name)
+		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(lend(f)), apiTypes(f.Params), apiTypes(f.Results)).Export(at.Name)
 	}
 	for name, b := range builders {
 		if _, err := b.Instantiate(ctx); err != nil {

@@ -11,33 +11,25 @@ import (
 
 // snapshotModule is a module compiled by Snapshot.
 type snapshotModule struct {
+	program
 	engine   *Snapshot
 	cache    wazero.CompilationCache
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	shim     wazero.CompiledModule // nil when the module has no use for it
-	limits   Limits                // no zero fields
-	config   map[string]string
-	exports  []string
-	initial  []string // the initializers, in their order
-	globals  []string // exports that hold the mutable globals; set with image
-	memory   uint64   // bytes that the guest's memory may grow to
-	lasting  string   // why instances cannot be restored, "" if they can
-	image    *image   // nil: every call gets a new instance
+	memory   uint64                // bytes that the guest's memory may grow to
+	lasting  string                // why instances cannot be restored, "" if they can
+	mutable  int                   // globals of the module, all of them
+	image    *image                // nil: every call gets a new instance
 	pool     pool
 	made     atomic.Int64 // instances, ever
-
-	lifecycle
 }
 
 var _ Module = (*snapshotModule)(nil)
 
-// Exports implements Module.
-func (m *snapshotModule) Exports() []string { return slices.Clone(m.exports) }
-
 // Call implements Module.
 func (m *snapshotModule) Call(ctx context.Context, export string, in []byte) ([]byte, error) {
-	if err := admit(ctx, m.exports, export, in, m.limits); err != nil {
+	if err := m.admit(ctx, export, in); err != nil {
 		return nil, err
 	}
 	r := m.record(ctx, export)
@@ -46,13 +38,18 @@ func (m *snapshotModule) Call(ctx context.Context, export string, in []byte) ([]
 	}
 	defer m.leave(r)
 	defer r.end()
-	if m.image == nil {
-		return m.callCold(r, in)
+	if m.image != nil {
+		return m.callWarm(r, m.image, in)
 	}
+	return m.callCold(r, in)
+}
+
+// callWarm runs a call on an instance that is as the image says, and restores it.
+func (m *snapshotModule) callWarm(r *record, g *image, in []byte) ([]byte, error) {
 	i := m.pool.take()
 	if i == nil {
 		var err error
-		if i, err = m.pristine(); err != nil {
+		if i, err = m.pristine(g); err != nil {
 			return nil, r.brokenBefore(err)
 		}
 	}
@@ -63,11 +60,11 @@ func (m *snapshotModule) Call(ctx context.Context, export string, in []byte) ([]
 		}
 	}()
 	i.lend(&r.call)
-	m.image.give(&r.call)
+	g.give(&r.call)
 	out, err := m.serve(r, i, in)
-	if mayKeep(err) {
+	if mayKeep(err) && r.fault == nil { // a program that has come to its end did not return
 		i.keepBlocks(&r.call)
-		if i.restore(m.image, m.engine.dirty) == nil {
+		if i.restore(g, m.engine.dirty) == nil {
 			kept = true
 			m.pool.put(i)
 		}
@@ -87,24 +84,28 @@ func mayKeep(err error) bool {
 
 // record begins a call.
 func (m *snapshotModule) record(ctx context.Context, export string) *record {
-	o := &m.engine.options
-	return startRecord(ctx, newCall(export, m.limits, m.config, o.Clock(), o.Random, o.Logger), m.limits.Time)
+	return startRecord(ctx, m.newCall(export), m.limits.Time)
 }
+
+// noRoom is the detail of an input that the kernel cannot hold.
+const noRoom = "no room beside what the guest allocated before it was asked"
 
 // serve runs the export on an instance that is ready for it.
 func (m *snapshotModule) serve(r *record, i *instance, in []byte) ([]byte, error) {
 	defer r.finish(r)
+	if m.reseeds {
+		r.begin(reseeding)
+		if _, err := i.callKept(r, &i.reseed, reseed); err != nil {
+			return nil, err
+		}
+	}
+	r.begin(serving)
 	if !r.kernel.begin(in) {
-		return nil, &Fault{Kind: Input, Export: r.export, Detail: "no room beside what the initializer allocated"}
+		return nil, r.blame(Input, noRoom)
 	}
 	n, _ := slices.BinarySearch(m.exports, r.export)
-	f := i.functions[n]
-	if f == nil {
-		f = i.guest.ExportedFunction(r.export)
-		i.functions[n] = f
-	}
-	code, err := i.call(r, f)
-	if err != nil {
+	code, err := i.callKept(r, &i.functions[n], r.export)
+	if err != nil && !r.endedWell() {
 		return nil, err
 	}
 	return r.result(r, code)
@@ -118,12 +119,12 @@ func (m *snapshotModule) callCold(r *record, in []byte) ([]byte, error) {
 	}
 	m.made.Add(1)
 	i.lend(&r.call)
-	var out []byte
-	if err = m.initialize(r, i); err == nil {
-		out, err = m.serve(r, i, in)
-	} else {
+	err = m.initialize(r, i)
+	if err != nil {
 		r.finish(r)
+		return nil, errors.Join(err, i.close())
 	}
+	out, err := m.serve(r, i, in)
 	if closing := i.close(); closing != nil {
 		return nil, errors.Join(err, closing)
 	}
@@ -132,14 +133,19 @@ func (m *snapshotModule) callCold(r *record, in []byte) ([]byte, error) {
 
 // initialize runs the initializers.
 func (m *snapshotModule) initialize(r *record, i *instance) error {
-	r.starting = true
+	r.begin(initializing)
 	for _, name := range m.initial {
+		if name == haskellInit {
+			if err := i.initializeHaskell(r); err != nil {
+				return err
+			}
+			continue
+		}
 		if _, err := i.call(r, i.guest.ExportedFunction(name)); err != nil {
 			return err
 		}
 	}
-	r.starting = false
-	return nil
+	return r.initialized()
 }
 
 // brokenBefore is the fault of a guest that could not be given an instance.
@@ -150,67 +156,16 @@ func (r *record) brokenBefore(err error) error {
 	return r.broken(err)
 }
 
-// makeImage runs the initializers and keeps what they leave, and the instance too. When
-// they fail there is no image: then they fail in each call, with the error that it is.
-func (m *snapshotModule) makeImage(ctx context.Context, globals int) {
-	i, err := m.instantiate()
-	if err != nil {
-		return
-	}
-	m.made.Add(1)
-	r := m.record(ctx, "")
-	defer r.end()
-	i.lend(&r.call)
-	err = m.initialize(r, i)
-	r.finish(r)
-	if err == nil {
-		m.globals = i.globalNames(globals)
-		err = m.keepImage(r, i)
-	}
-	if err != nil {
-		_ = i.close()
-	}
-}
-
-func (m *snapshotModule) keepImage(r *record, i *instance) error {
-	if err := i.findGlobals(m.globals); err != nil {
-		return err
-	}
-	file, err := newImageFile(i.memory.buf)
-	if err != nil {
-		return err
-	}
-	g := &image{imageFile: file}
-	for _, global := range i.globals {
-		g.globals = append(g.globals, global.Get())
-	}
-	g.globals[0] = fuelRefill // of FuelExport: a call has just looked at the clock
-	g.take(&r.call)
-	if i.arena != nil {
-		err = i.arena.wipe()
-	}
-	if err == nil {
-		err = i.adopt(g)
-	}
-	if err != nil {
-		g.close()
-		return err
-	}
-	m.image = g
-	m.pool.put(i)
-	return nil
-}
-
 // pristine makes an instance as the image says.
-func (m *snapshotModule) pristine() (*instance, error) {
+func (m *snapshotModule) pristine(g *image) (*instance, error) {
 	i, err := m.instantiate()
 	if err != nil {
 		return nil, err
 	}
 	m.made.Add(1)
-	err = i.findGlobals(m.globals)
+	err = i.findGlobals(g.names)
 	if err == nil {
-		err = i.adopt(m.image)
+		err = i.adopt(g)
 	}
 	if err != nil {
 		return nil, errors.Join(err, i.close())

@@ -45,6 +45,7 @@ func wasi() []hostFunc {
 			s[0] = wasiOK
 		}),
 		wasiFunc("proc_exit", "i", func(_ context.Context, c *call, s []uint64) {
+			c.exitedWith0 = uint32(s[0]) == 0
 			c.abort(Exit, "with code %d", uint32(s[0]))
 		}),
 	}

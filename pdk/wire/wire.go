@@ -12,6 +12,13 @@
 //	extism:host/user.pointsman_<capability>_<op>(offset i64) -> i64
 //	    Extism's convention: request and reply are kernel blocks.
 //
+// The operation http.url has a third, Extism's own, which plugins have that know nothing of
+// this host; see URLRequest:
+//
+//	extism:host/env.http_request(request i64, body i64) -> i64
+//	extism:host/env.http_status_code() -> i32
+//	extism:host/env.http_headers() -> i64
+//
 // # Input and output
 //
 // Extism's functions move 8 bytes at a time between the kernel and the guest. These move
@@ -25,6 +32,13 @@
 //	pointsman:rt.error_write(ptr i64, len i64)
 //	    What lies in the guest's memory becomes the output or the error, as by output_set
 //	    and error_set.
+//
+// # Preparing
+//
+//	pointsman:rt.kept() -> i32
+//	    1 while the guest is initialized and what it leaves becomes the image that all
+//	    later calls begin with; 0 in calls, and where initializers run for one call alone.
+//	    A long preparation pays in the first case only.
 //
 // # A reply
 //
@@ -85,7 +99,7 @@ func (c Code) Valid() bool {
 type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`            // a sentence for the integrator; never upstream text
-	AfterMS int64  `json:"after_ms,omitempty"` // RateLimited: milliseconds to wait, 0 if unknown
+	AfterMS int64  `json:"after_ms,omitempty"` // RateLimited, Transient: milliseconds to wait, 0 if unknown
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }

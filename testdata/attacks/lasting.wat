@@ -1,0 +1,15 @@
+;; As state's "count", and in its table too: code whose instances are never used again.
+(module $lasting
+  (import "pointsman:rt" "output_write" (func $output_write (param i64 i64)))
+  (memory (export "memory") 1)
+  (table $t 2 funcref)
+  (elem declare func $count)
+  (global $n (mut i32) (i32.const 0x30))
+  (func $count (export "count")
+    (global.set $n (i32.add (global.get $n) (i32.const 1)))
+    (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+    (i32.store8 (i32.const 0) (global.get $n))
+    (i32.store8 (i32.const 1) (i32.add (i32.const 0x30) (i32.load (i32.const 8))))
+    (i32.store8 (i32.const 2) (i32.sub (i32.const 0x32) (ref.is_null (table.get $t (i32.const 0)))))
+    (table.set $t (i32.const 0) (ref.func $count))
+    (call $output_write (i64.const 0) (i64.const 3))))

@@ -1,0 +1,30 @@
+;; Uses its warm-up to prepare trouble for the calls to come: all memory, as many blocks of the
+;; kernel as are taken from it, variables, the log's budget, a request, and an error that it leaves.
+(module $warm
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "var_set" (func $var_set (param i64 i64)))
+  (import "extism:host/env" "log_warn" (func $log_warn (param i64)))
+  (import "pointsman:rt" "output_write" (func $output_write (param i64 i64)))
+  (import "pointsman:rt" "error_write" (func $error_write (param i64 i64)))
+  (import "pointsman:http" "request" (func $request (param i64 i64) (result i64)))
+  (memory (export "memory") 1 256)
+  (global $n (mut i32) (i32.const 0x30))
+  (data (i32.const 1024) "\2e\00\00\00{\22backend\22:\22target\22,\22method\22:\22GET\22,\22path\22:\22/\22}")
+  (func (export "pointsman_warm") (result i32) (local $i i32)
+    (drop (call $request (i64.const 1024) (i64.const 50)))
+    (drop (memory.grow (i32.const 255)))
+    (memory.fill (i32.const 65536) (i32.const 7) (i32.const 16711680))
+    (call $var_set (call $alloc (i64.const 8)) (call $alloc (i64.const 900000)))
+    (call $log_warn (call $alloc (i64.const 65536)))
+    (loop $next
+      (drop (call $alloc (i64.const 16)))
+      (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 4000))))
+    (global.set $n (i32.add (global.get $n) (i32.const 1)))
+    (call $output_write (i64.const 0) (i64.const 8))
+    (call $error_write (i64.const 0) (i64.const 8))
+    (i32.const 1))
+  (func (export "call") ;; 1 however often it is called
+    (i32.store8 (i32.const 0) (global.get $n))
+    (global.set $n (i32.add (global.get $n) (i32.const 1)))
+    (call $output_write (i64.const 0) (i64.const 1)))
+  (func (export "silent") (call $error_write (i64.const 0) (i64.const 0))))
