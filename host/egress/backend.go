@@ -4,12 +4,15 @@ package egress
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,45 +34,53 @@ const (
 	userAgent      = "pointsman"
 )
 
-// Credential is an opened secret. secret.Value is one.
-type Credential interface {
-	// Expose returns a copy of the bytes, which egress wipes after use.
-	Expose() []byte
-}
-
-// Auth says which credential a back end wants and where it goes. Nobody but the admin
-// chooses either.
-type Auth struct {
-	// Credential is asked for each exchange, so that a new value is used at once and none
-	// is kept.
-	Credential func() (Credential, error)
-	As         string // bearer, header, basic (the credential is "user:password") or query
-	Name       string // of the header or query parameter; empty for bearer and basic
-}
-
 // Config describes one back end. The zero value of a limit means its default.
 type Config struct {
-	Name       string // for errors and logs of the operator; never sent to anyone
-	URL        string // origin and optional base path
-	Auth       *Auth  // nil: no credential
-	Private    []netip.Prefix
-	Insecure   bool           // plain HTTP is meant; it does not weaken TLS
-	RootCAs    *x509.CertPool // nil: the system's
-	Time       time.Duration  // of one exchange, waiting for a free slot included; 0 means 2 s
-	Bytes      int64          // of a decoded body; 0 means 1 MiB, at most 8 MiB
-	Concurrent int            // exchanges at the same time; 0 means 64
-	Resolver   *net.Resolver  // nil: Go's own, without the system's libraries
+	Name     string // for errors and logs of the operator; never sent to anyone
+	URL      string // origin and optional base path
+	Private  []netip.Prefix
+	Insecure bool // plain HTTP is meant; it does not weaken TLS
+	TLS      TLS
+
+	Placement Placement // puts the credential into each request, and is closed with the back end if it has a Close; nil: none
+
+	Methods        []string // ceiling of what any plugin may be granted; empty: every method
+	RequestHeaders []string // ceiling of what any plugin may set; empty: whatever a grant says
+	AnswerHeaders  []string // shown to plugins beside those that always are; see HiddenHeader
+
+	Time       time.Duration // of one use, with all its attempts and the waiting for a free slot; 0 means 2 s
+	Bytes      int64         // of a decoded body; 0 means 1 MiB, at most 8 MiB
+	Ratio      int64         // decoded to encoded bytes; 0 means 100, which is the most
+	Concurrent int           // exchanges at the same time; 0 means 64
+	Rate       Rate          // of attempts; the zero Rate is no limit
+	Retries    Retries
+	Breaker    Breaker
+	Hedge      time.Duration // after it, a GET or HEAD is asked a second time; 0: never
+
+	Check    string        // what Probe may ask, such as "GET /health"; empty: nothing
+	Resolver *net.Resolver // nil: Go's own, without the system's libraries
+	Log      *slog.Logger  // of repeated attempts and breakers; nil: nothing is logged
 }
 
 // Backend is a client for one back end. Safe for concurrent use.
 type Backend struct {
 	name      string
 	origin    origin
-	auth      *placement
+	placement Placement // nil: no credential
+	ceiling   ceiling
+	answer    []string // headers to be shown beside the usual, in lower case
 	time      time.Duration
 	bytes     int64
+	ratio     int64
 	slots     chan struct{}
-	transport *http.Transport
+	persist   persistence
+	dialer    *net.Dialer
+	guard     *guard
+	tls       TLS
+	wires     *wires
+	redactors sync.Pool // of *redactor, wiped
+	check     Rule
+	log       *slog.Logger
 	closed    atomic.Bool
 }
 
@@ -97,51 +108,37 @@ func newBackend(c Config) (*Backend, error) {
 			return nil, fmt.Errorf("url: %w", err)
 		}
 	}
-	auth, err := newPlacement(c.Auth)
-	if err != nil {
+	if err := c.TLS.check(o); err != nil {
 		return nil, err
 	}
-	if c.Time < 0 || c.Concurrent < 0 || c.Bytes < 0 || c.Bytes > maxBytes {
-		return nil, fmt.Errorf("limits: none can be negative, and bytes at most %d", maxBytes)
+	if c.Time < 0 || c.Concurrent < 0 || c.Bytes < 0 || c.Bytes > maxBytes || c.Ratio < 0 || c.Ratio > maxRatio {
+		return nil, fmt.Errorf("limits: none can be negative, bytes at most %d, and ratio at most %d", maxBytes, maxRatio)
 	}
 	b := &Backend{
-		name: c.Name, origin: o, auth: auth,
+		name: c.Name, origin: o, placement: c.Placement, guard: guard, tls: c.TLS,
 		time:  or(c.Time, defaultTime),
 		bytes: or(c.Bytes, defaultBytes),
+		ratio: or(c.Ratio, maxRatio),
 		slots: make(chan struct{}, or(c.Concurrent, defaultConcurrent)),
+		log:   or(c.Log, slog.New(slog.DiscardHandler)),
 	}
-	b.transport = newTransport(c, guard, b.time, cap(b.slots))
+	if b.ceiling, err = newCeiling(c.Methods, c.RequestHeaders); err != nil {
+		return nil, err
+	}
+	if b.answer, err = answerHeaders(c.AnswerHeaders); err != nil {
+		return nil, err
+	}
+	if b.persist, err = newPersistence(c, b.time, b.breakerTurned); err != nil {
+		return nil, err
+	}
+	if b.check, err = parseCheck(c.Check); err != nil {
+		return nil, err
+	}
+	b.dialer = newDialer(c, guard, b.time)
+	b.wires = newWires(func() *http.Transport {
+		return newTransport(b.dialer, c.TLS.config(o), b.time, cap(b.slots))
+	}, c.TLS.ClientCertificate)
 	return b, nil
-}
-
-func newTransport(c Config, guard *guard, limit time.Duration, conns int) *http.Transport {
-	resolver := c.Resolver
-	if resolver == nil {
-		resolver = &net.Resolver{PreferGo: true}
-	}
-	dialer := &net.Dialer{Timeout: limit, KeepAlive: keepAlive, Resolver: resolver, ControlContext: guard.control}
-	return &http.Transport{
-		Proxy: nil, // whatever the environment says
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return &conn{Conn: c}, nil
-		},
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs},
-		TLSHandshakeTimeout:    limit,
-		ResponseHeaderTimeout:  limit,
-		ExpectContinueTimeout:  limit,
-		IdleConnTimeout:        idleTime,
-		MaxIdleConns:           conns,
-		MaxIdleConnsPerHost:    conns,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		DisableCompression:     true, // decoded here, where decoded bytes are counted
-		// HTTP/1.1 only: one request at a time on a connection, so that no answer can be
-		// taken for that of another consumer's request by a fault in multiplexing.
-		ForceAttemptHTTP2: false,
-	}
 }
 
 func or[T comparable](v, otherwise T) T {
@@ -161,24 +158,32 @@ type Request struct {
 	Method string
 	Path   string // from "/", below the base path of the back end; see CheckPath
 	Query  []wire.Field
-	Header []wire.Field
-	Body   []byte // not kept after Do
+	// RawQuery is the query as it stands in a URL, without its question mark, instead of
+	// Query; it is sent as it is. See ParseQuery for what is refused.
+	RawQuery string
+	Header   []wire.Field
+	Body     []byte // not changed before Do returns, and not kept
 }
 
-// Answer is what a back end said, after limits and redaction.
+// Answer is what a back end said, after limits and redaction. Of its status line only the
+// number is kept, of its trailers nothing.
 type Answer struct {
-	Status int          // 200 to 599, but no redirect
-	Header []wire.Field // names in lower case; only those that are passed on
-	Body   []byte       // decoded
+	Status int           // 200 to 599, but no redirect
+	Header []wire.Field  // names in lower case; only those that are passed on
+	Body   []byte        // decoded
+	After  time.Duration // what Retry-After asks to wait; 0: it does not
 }
 
 // Do sends r, once it has passed Check, and returns the answer. Redirects are not
 // followed: they, and every answer that is not whole or within its limits, are errors.
+// Where the back end is configured for it, a request that may be repeated is; all its
+// attempts count as one use.
 //
 // The error is a *broker.Error: Denied when r or the address it would go to is not
 // allowed, UpstreamTimeout, Canceled when ctx was, Unavailable when there is no credential
-// to send, Upstream for the rest. Its Detail names no host and repeats nothing that the
-// back end said; its Err, for the log, holds no path, query, header or body.
+// to send or the breaker is open, RateLimited when the back end's rate leaves no room,
+// Upstream for the rest. Its Detail names no host and repeats nothing that the back end
+// said; its Err, for the log, holds no path, query, header or body.
 func (b *Backend) Do(ctx context.Context, r Request) (Answer, error) {
 	if err := b.Check(r); err != nil {
 		return Answer{}, err
@@ -189,46 +194,62 @@ func (b *Backend) Do(ctx context.Context, r Request) (Answer, error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, b.time)
 	defer cancel()
-	select {
-	case b.slots <- struct{}{}:
-		defer func() { <-b.slots }()
-	case <-ctx.Done():
-		return Answer{}, classify(caller, ctx.Err())
-	}
-	if err := ctx.Err(); err != nil { // select takes either case when both are ready
-		return Answer{}, classify(caller, err)
-	}
-	return b.exchange(ctx, caller, r)
+	o := b.attempts(ctx, caller, r)
+	return o.answer, o.err
 }
 
-func (b *Backend) exchange(ctx, caller context.Context, r Request) (Answer, error) {
-	req := b.request(ctx, r)
-	used, err := b.auth.place(req)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer used.wipe()
-	resp, err := b.transport.RoundTrip(req)
-	if err != nil {
-		return Answer{}, classify(caller, err)
-	}
-	defer resp.Body.Close() // what it could report, the read before it has
-	if err := checkHead(resp); err != nil {
-		return Answer{}, err
-	}
-	body, err := readBody(resp, b.bytes)
-	if err != nil {
-		return Answer{}, classify(caller, err)
-	}
-	a := Answer{Status: resp.StatusCode, Header: replyHeader(resp.Header, b.origin), Body: body}
-	if err := used.redact(&a); err != nil {
-		return Answer{}, err
-	}
-	return a, nil
-}
-
-// Close closes idle connections and refuses new exchanges. Running ones end by themselves.
+// Close closes idle connections and the Placement, if it can be, and refuses new exchanges.
+// Running ones end by themselves, if without a credential that they did not have yet.
 func (b *Backend) Close() {
-	b.closed.Store(true)
-	b.transport.CloseIdleConnections()
+	if b.closed.Swap(true) {
+		return
+	}
+	b.wires.close()
+	if p, ok := b.placement.(interface{ Close() }); ok {
+		p.Close()
+	}
+}
+
+// ceiling is what an admin says that no grant can go past. The zero ceiling lets pass.
+type ceiling struct {
+	methods []string
+	headers []string // in lower case
+}
+
+func newCeiling(methods, headers []string) (ceiling, error) {
+	c := ceiling{methods: methods}
+	for _, m := range methods {
+		if !knownMethod(m) {
+			return c, errors.New("methods: GET, HEAD, POST, PUT, PATCH and DELETE are all that there are")
+		}
+	}
+	for _, h := range headers {
+		h = strings.ToLower(h)
+		if !headerName(h) || HostHeader(h) {
+			return c, errors.New("headers: one can be set only by the host, or by nobody")
+		}
+		c.headers = append(c.headers, h)
+	}
+	return c, nil
+}
+
+func (c ceiling) method(m string) bool { return c.methods == nil || slices.Contains(c.methods, m) }
+
+func (c ceiling) header(lower string) bool {
+	return c.headers == nil || slices.Contains(c.headers, lower)
+}
+
+// parseCheck reads what Probe may ask. The zero Rule is nothing.
+func parseCheck(s string) (Rule, error) {
+	if s == "" {
+		return Rule{}, nil
+	}
+	r, err := ParseRule(s)
+	if err != nil {
+		return Rule{}, fmt.Errorf("check: %w", err)
+	}
+	if r.method != http.MethodGet && r.method != http.MethodHead || slices.Contains(r.segments, "") {
+		return Rule{}, errors.New("check: it must be GET or HEAD and a path without {templates}, because it must change nothing")
+	}
+	return r, nil
 }

@@ -19,6 +19,12 @@ func classify(caller context.Context, err error) error {
 	if e, ok := errors.AsType[errAnswer](err); ok {
 		return &broker.Error{Kind: broker.Upstream, Detail: string(e)}
 	}
+	if e, ok := errors.AsType[*broker.Error](err); ok {
+		return e // said where it was known
+	}
+	if errors.Is(err, errClientCertificate) {
+		return &broker.Error{Kind: broker.Unavailable, Detail: "the back end's client certificate is not available", Err: errClientCertificate}
+	}
 	if errors.Is(caller.Err(), context.Canceled) {
 		return &broker.Error{Kind: broker.Canceled, Detail: "the request was canceled", Err: context.Canceled}
 	}
@@ -30,6 +36,13 @@ func classify(caller context.Context, err error) error {
 	}
 	detail, cause := reason(err)
 	return &broker.Error{Kind: broker.Upstream, Detail: detail, Err: cause}
+}
+
+// isOurs reports whether err was decided here: the exchange did not fail by itself.
+func isOurs(err error) bool {
+	_, answer := errors.AsType[errAnswer](err)
+	_, said := errors.AsType[*broker.Error](err)
+	return answer || said || errors.Is(err, errAddress) || errors.Is(err, errClientCertificate)
 }
 
 func isTimeout(caller context.Context, err error) bool {
@@ -92,6 +105,9 @@ func dialError(err error) error {
 
 // tlsReason says why a handshake failed, "" if that is not what happened.
 func tlsReason(err error) string {
+	if errors.Is(err, errPin) {
+		return "no key of the certificate chain is pinned; see tls.pins"
+	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "certificate of an unknown authority; name it with tls.ca"
 	}

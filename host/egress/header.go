@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func HostHeader(name string) bool {
 	return slices.Contains(hostHeaders, name)
 }
 
-var hostPrefixes = []string{":", "proxy-", "x-forwarded-", "x-gateway-", "x-pointsman-", "sec-"}
+var hostPrefixes = []string{":", "proxy-", "forwarded-", "x-forwarded-", "x-gateway-", "x-pointsman-", "sec-"}
 
 var hostHeaders = []string{
 	// framing and connection
@@ -76,17 +77,51 @@ var replyNames = []string{
 
 var replyPrefixes = []string{"ratelimit", "x-ratelimit-", "x-rate-limit-"}
 
+// HiddenHeader reports whether a header of an answer can never be shown to a plugin, whatever
+// a back end's manifest lists: it carries a credential or a session, says where something is
+// or which server answered, or describes the bytes on the wire, which the host has decoded.
+// Letter case does not matter.
+func HiddenHeader(name string) bool {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	return slices.Contains(hiddenNames, name) || hasPrefix(name, hiddenPrefixes)
+}
+
+var hiddenPrefixes = []string{":", "proxy-", "x-forwarded-", "x-gateway-", "x-pointsman-", "x-accel-", "sec-", "access-control-"}
+
+var hiddenNames = []string{
+	// credentials and sessions
+	"set-cookie", "set-cookie2", "cookie", "authorization", "authentication-info", "www-authenticate", "x-csrf-token", "x-xsrf-token",
+	// where something is, and who answered
+	"location", "content-location", "refresh", "alt-svc", "forwarded", "via", "server", "host", "x-real-ip", "x-served-by",
+	"x-backend-server", "x-powered-by", "x-sendfile", "sourcemap", "x-sourcemap", "report-to", "nel",
+	// framing
+	"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length", "content-encoding", "content-range", "accept-ranges",
+}
+
+// answerHeaders checks the names that an admin wants shown.
+func answerHeaders(names []string) ([]string, error) {
+	var lower []string
+	for _, n := range names {
+		n = strings.ToLower(n)
+		if !headerName(n) || HiddenHeader(n) {
+			return nil, errors.New("headers: one can never be shown to a plugin")
+		}
+		lower = append(lower, n)
+	}
+	return lower, nil
+}
+
 // replyHeader returns the fields of h that are passed on, sorted by name.
-func replyHeader(h http.Header, o origin) []wire.Field {
+func (b *Backend) replyHeader(h http.Header) []wire.Field {
 	var fields []wire.Field
 	for name, values := range h {
 		name = strings.ToLower(name)
-		if !slices.Contains(replyNames, name) && !hasPrefix(name, replyPrefixes) {
+		if !slices.Contains(replyNames, name) && !slices.Contains(b.answer, name) && !hasPrefix(name, replyPrefixes) {
 			continue
 		}
 		for _, v := range values {
 			if name == "link" {
-				v = relative(v, o)
+				v = relative(v, b.origin)
 			}
 			if v == "" || len(v) > maxHeaderValue || !headerValue(v) {
 				continue

@@ -205,8 +205,8 @@ func hijacked(t *testing.T, secure bool, answer string) *egress.Backend {
 	return backend(t, "", func(c *egress.Config) {
 		c.URL = srv.URL
 		if secure {
-			c.RootCAs = x509.NewCertPool()
-			c.RootCAs.AddCert(srv.Certificate())
+			c.TLS.RootCAs = x509.NewCertPool()
+			c.TLS.RootCAs.AddCert(srv.Certificate())
 		}
 	})
 }
@@ -224,8 +224,8 @@ func TestConnectionsAreReused(t *testing.T) {
 	srv.StartTLS()
 	defer srv.Close()
 	b := backend(t, "", func(c *egress.Config) {
-		c.URL, c.RootCAs = srv.URL, x509.NewCertPool()
-		c.RootCAs.AddCert(srv.Certificate())
+		c.URL, c.TLS.RootCAs = srv.URL, x509.NewCertPool()
+		c.TLS.RootCAs.AddCert(srv.Certificate())
 	})
 	for range 50 {
 		if _, err := get(t, b); err != nil {
@@ -400,7 +400,7 @@ func BenchmarkDo(b *testing.B) {
 		_, _ = w.Write(bytes.Repeat([]byte(`{"id":42},`), 200))
 	}))
 	defer srv.Close()
-	client := backend(b, srv.Listener.Addr().String(), func(c *egress.Config) { c.Auth = auth("bearer", "", "sk_live_4eC39HqLyjWDarjtT1zdp7dc") })
+	client := backend(b, srv.Listener.Addr().String(), func(c *egress.Config) { c.Placement = auth(b, "bearer", "", "sk_live_4eC39HqLyjWDarjtT1zdp7dc") })
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := get(b, client); err != nil {

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"pointsman/host/broker"
+	"pointsman/host/credential"
 	"pointsman/host/egress"
 )
 
@@ -25,7 +26,11 @@ func TestMain(m *testing.M) {
 	// TestProxyFromTheEnvironmentIsIgnored goes to a name.
 	_ = os.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // where nobody listens; it fails for no such name
 	log.SetOutput(io.Discard)                         // net/http logs what hostile servers send on idle connections
-	goleak.VerifyTestMain(m)
+	// toxiproxy, which only tests run, forgets its own when one side of a connection leaves.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"))
 }
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -142,11 +147,29 @@ func vectors(t testing.TB, name string) [][]string {
 	return rows
 }
 
-// token is a credential in memory.
-type token string
+// secret is one in memory. Former values are taken out of answers, too.
+type secret struct {
+	value  string
+	former []string
+}
 
-func (t token) Expose() []byte { return []byte(t) }
+func (s secret) Expose() []byte { return []byte(s.value) }
 
-func auth(as, name string, t token) *egress.Auth {
-	return &egress.Auth{As: as, Name: name, Credential: func() (egress.Credential, error) { return t, nil }}
+func (s secret) Former() (old [][]byte) {
+	for _, f := range s.former {
+		old = append(old, []byte(f))
+	}
+	return old
+}
+
+// auth places value as the broker does.
+func auth(t testing.TB, as, name, value string, former ...string) egress.Placement {
+	t.Helper()
+	p, err := credential.NewStatic(
+		credential.Static{Secret: "s", Spot: credential.Spot{As: as, Name: name}},
+		credential.Parts{Secret: func(string) (credential.Secret, error) { return secret{value, former}, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"math/bits"
 	"slices"
 )
 
@@ -21,57 +22,117 @@ const (
 // another way is not caught.
 type redactor struct {
 	patterns []pattern
-	first    [256]bool // bytes with which a match can begin
+	// starts has, for each byte, a bit for each pattern that can begin with it when nothing is
+	// escaped; the last bit stands for every pattern from the 63rd on.
+	starts [256]uint64
+	arena  []byte // what the patterns' texts lie in; grows in learn only, so that wipe reaches all of it
+	// firsts is starts, and escapeBit for the bytes that an escape begins with.
+	firsts [256]uint64
+	// seconds has the same for the byte behind it: every pattern where an escape can begin, and
+	// escapeBit always. So one test of two bytes tells, nearly everywhere, that no match begins.
+	seconds [256]uint64
 }
 
-type pattern struct {
-	text []byte
-	fold bool // letter case does not matter; text is in lower case
-}
+const (
+	lastBit   = 63
+	escapeBit = 62
+)
 
-func newRedactor(secrets [][]byte) *redactor {
-	r := new(redactor)
+// learn makes a redactor that has learnt nothing, or was wiped, look for secrets.
+func (r *redactor) learn(secrets [][]byte) {
+	size, longest := 0, 0
+	for _, s := range secrets {
+		size, longest = size+12*len(s)+24, max(longest, len(s)) // raw, hexadecimal twice as long, six times base64
+	}
+	for c := range r.seconds {
+		r.seconds[c] = 1 << escapeBit
+	}
+	r.firsts['%'], r.firsts['\\'] = 1<<escapeBit, 1<<escapeBit
+	r.seconds['%'], r.seconds['\\'], r.seconds['+'] = ^uint64(0), ^uint64(0), ^uint64(0)
+	r.arena = slices.Grow(r.arena[:0], size+longest+2)
 	for _, s := range secrets {
 		if len(s) < minRedact {
 			continue
 		}
-		r.add(s, false)
-		r.add(hex.AppendEncode(nil, s), true)
+		r.add(r.keep(s), false)
+		start := len(r.arena)
+		r.arena = hex.AppendEncode(r.arena, s)
+		r.add(r.arena[start:], true)
 		for shift := range 3 {
-			core := base64Core(s, shift)
+			core := r.base64Core(s, shift)
 			r.add(core, false)
-			r.add(urlAlphabet(core), false)
+			if bytes.ContainsAny(core, "+/") {
+				r.add(urlAlphabet(r.keep(core)), false)
+			}
 		}
 	}
-	return r
+}
+
+// keep returns a copy of b that wipe reaches.
+func (r *redactor) keep(b []byte) []byte {
+	start := len(r.arena)
+	r.arena = append(r.arena, b...)
+	return r.arena[start:]
 }
 
 func (r *redactor) add(text []byte, fold bool) {
 	if slices.ContainsFunc(r.patterns, func(p pattern) bool { return p.fold == fold && bytes.Equal(p.text, text) }) {
 		return
 	}
+	bit := uint64(1) << len(r.patterns)
+	if len(r.patterns) >= escapeBit {
+		bit = 1 << lastBit
+	}
 	r.patterns = append(r.patterns, pattern{text, fold})
-	r.first[text[0]], r.first['%'], r.first['\\'] = true, true, true
+	second := text[1]
+	r.seconds[second] |= bit
 	if fold {
-		r.first[upper(text[0])] = true
+		r.seconds[upper(second)] |= bit
+	}
+	begin := func(c byte) { r.starts[c] |= bit; r.firsts[c] |= bit }
+	begin(text[0])
+	if fold {
+		begin(upper(text[0]))
 	}
 	if text[0] == ' ' {
-		r.first['+'] = true
+		begin('+')
 	}
+}
+
+// wipe overwrites and forgets what was looked for.
+func (r *redactor) wipe() {
+	clear(r.arena[:cap(r.arena)])
+	clear(r.patterns)
+	r.patterns = r.patterns[:0]
+	clear(r.starts[:])
+	clear(r.seconds[:])
+	clear(r.firsts[:])
 }
 
 // base64Core returns the characters that s has in the base64 of any text in which s
-// begins at a multiple of three bytes plus shift: those that depend on s alone.
-func base64Core(s []byte, shift int) []byte {
-	enc := base64.RawStdEncoding.AppendEncode(nil, append(make([]byte, shift), s...))
+// begins at a multiple of three bytes plus shift: those that depend on s alone. The few bits
+// that it shares with its neighbours are left.
+func (r *redactor) base64Core(s []byte, shift int) []byte {
+	end := cap(r.arena) - shift - len(s)
+	plain := append(append(r.arena[end:end:cap(r.arena)], 0, 0)[:shift], s...) // the room at the end
+	start := len(r.arena)
+	r.arena = base64.RawStdEncoding.AppendEncode(r.arena, plain)
 	from := (8*shift + 5) / 6      // characters that also hold bits before s
 	to := 8 * (shift + len(s)) / 6 // the first that also holds bits after s
-	return enc[from:to]
+	return r.arena[start+from : start+to]
 }
 
-// urlAlphabet rewrites standard base64 into RFC 4648 §5's.
+// urlAlphabet rewrites standard base64 into RFC 4648 §5's, in place.
 func urlAlphabet(std []byte) []byte {
-	return bytes.ReplaceAll(bytes.ReplaceAll(std, []byte("+"), []byte("-")), []byte("/"), []byte("_"))
+	for i, c := range std {
+		switch c {
+		case '+':
+			std[i] = '-'
+		case '/':
+			std[i] = '_'
+		}
+	}
+	return std
 }
 
 // redact returns text with every match, overlapping ones as one, replaced by the mark.
@@ -86,9 +147,9 @@ func (r *redactor) redact(text []byte) (result []byte, clean bool) {
 			done = end
 		}
 	}
-	for i := range text {
-		if !r.first[text[i]] {
-			continue
+	for i := range max(len(text)-1, 0) { // a match has more than one byte
+		if r.firsts[text[i]]&r.seconds[text[i+1]] == 0 {
+			continue // as nearly everywhere
 		}
 		to := r.longest(text, i)
 		if to <= i {
@@ -116,78 +177,37 @@ func (r *redactor) redact(text []byte) (result []byte, clean bool) {
 // longest returns the end of the longest match that begins at i, 0 if none does.
 func (r *redactor) longest(text []byte, i int) int {
 	to := 0
-	c := text[i]
-	for _, p := range r.patterns {
-		if p.same(c, p.text[0]) || c == '%' || c == '\\' || c == '+' {
+	for left := r.candidates(text, i); left != 0; left &= left - 1 {
+		n := bits.TrailingZeros64(left)
+		if n < lastBit {
+			to = max(to, r.patterns[n].match(text, i))
+			continue
+		}
+		for _, p := range r.patterns[escapeBit:] {
 			to = max(to, p.match(text, i))
 		}
 	}
 	return to
 }
 
-// match returns the end of the longest match of p that begins at i, 0 if none does.
-// Each byte of p may stand for itself or in any of its escapes; where that leaves a choice
-// (a credential that holds a percent sign itself), all are followed.
-func (p pattern) match(text []byte, i int) int {
-	var one, two [8]int
-	at, next := append(one[:0], i), two[:0]
-	for _, want := range p.text {
-		next = next[:0]
-		for _, pos := range at {
-			next = p.step(next, text, pos, want)
+// candidates are the patterns that can begin at i: with the byte that stands there, or with
+// what it and those behind it stand for.
+func (r *redactor) candidates(text []byte, i int) uint64 {
+	set := r.starts[text[i]]
+	switch {
+	case text[i] == '%':
+		if v, ok := hexByte(text, i+1); ok {
+			set |= r.starts[v]
 		}
-		if len(next) == 0 {
-			return 0
+	case text[i] == '\\' && i+1 < len(text):
+		e := text[i+1]
+		set |= r.starts[e] // more than need be: only quote, backslash and slash stand for themselves
+		if v := shortEscape(e); v != 0 {
+			set |= r.starts[v]
 		}
-		at, next = next, at
-	}
-	return slices.Max(at)
-}
-
-// step adds to next the positions behind the byte want at pos.
-func (p pattern) step(next []int, text []byte, pos int, want byte) []int {
-	if pos >= len(text) {
-		return next
-	}
-	add := func(to int) {
-		if !slices.Contains(next, to) {
-			next = append(next, to)
+		if v, ok := hexByte(text, i+4); ok && bytes.HasPrefix(text[i+1:], []byte("u00")) {
+			set |= r.starts[v]
 		}
 	}
-	c := text[pos]
-	if p.same(c, want) || c == '+' && want == ' ' {
-		add(pos + 1)
-	}
-	if v, ok := hexByte(text, pos+1); c == '%' && ok && p.same(v, want) {
-		add(pos + 3)
-	}
-	if c == '\\' && pos+1 < len(text) {
-		if e := text[pos+1]; e == want && (e == '"' || e == '\\' || e == '/') {
-			add(pos + 2)
-		}
-		if bytes.HasPrefix(text[pos+1:], []byte("u00")) {
-			if v, ok := hexByte(text, pos+4); ok && p.same(v, want) {
-				add(pos + 6)
-			}
-		}
-	}
-	return next
-}
-
-func (p pattern) same(c, want byte) bool {
-	return c == want || p.fold && 'A' <= c && c <= 'Z' && c|0x20 == want
-}
-
-func hexByte(text []byte, i int) (byte, bool) {
-	if i+1 >= len(text) || !isHex(text[i]) || !isHex(text[i+1]) {
-		return 0, false
-	}
-	return unhex(text[i])<<4 | unhex(text[i+1]), true
-}
-
-func upper(c byte) byte {
-	if 'a' <= c && c <= 'z' {
-		return c - 'a' + 'A'
-	}
-	return c
+	return set
 }

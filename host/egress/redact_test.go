@@ -93,6 +93,34 @@ func TestRedactLeavesTheRestAlone(t *testing.T) {
 	}
 }
 
+// TestRedactManyForms: tokens, keys of any bytes and what they replaced, more of them than
+// there are bits to tell them by, are all found and all wiped.
+func TestRedactManyForms(t *testing.T) {
+	var credentials [][]byte
+	for i := range 40 {
+		c := fmt.Appendf(nil, "credential-%02d-of-the-test", i)
+		if i%2 == 1 {
+			c = append(bytes.Repeat([]byte{byte(i), 0xff, '\n', '"', '/'}, 3+i), byte(i))
+		}
+		credentials = append(credentials, c)
+	}
+	for i, c := range credentials {
+		for name, form := range map[string]string{
+			"raw": string(c), "hex": hex.EncodeToString(c), "base64": base64.StdEncoding.EncodeToString(c), "base64url": base64.RawURLEncoding.EncodeToString(append([]byte("x"), c...))[2:],
+		} {
+			got, clean, wiped := egress.RedactAll(credentials, []byte("before "+form+" after"))
+			if !clean || !wiped || !bytes.Contains(got, []byte("[redacted]")) || bytes.Contains(got, []byte(form)) {
+				t.Errorf("credential %d as %s: %q, clean %v, wiped %v", i, name, got, clean, wiped)
+			}
+		}
+	}
+	quoted := "key-\n-with-\t-controls-\r\n"
+	text, _ := json.Marshal(quoted) // a string always marshals
+	if got, clean := egress.Redact([]byte(quoted), text); !clean || string(got) != `"[redacted]"` {
+		t.Errorf("control characters in JSON: %s", got)
+	}
+}
+
 // TestRedactRefusesWhatItWouldRestore: the mark itself can complete a credential that
 // looks like it.
 func TestRedactRefusesWhatItWouldRestore(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"pointsman/host/broker"
@@ -25,7 +26,7 @@ const (
 	errStatus    errAnswer = "the back end answered a status that is none of 200 to 599"
 	errEncoding  errAnswer = "the back end encodes its answer in a way that was not asked for"
 	errTooLarge  errAnswer = "the back end's answer is larger than the limit for it"
-	errRatio     errAnswer = "the back end's answer grows more than a hundredfold when it is decompressed"
+	errRatio     errAnswer = "the back end's answer grows more than is allowed when it is decompressed"
 	errGzip      errAnswer = "the back end's answer is not valid gzip"
 	errHeader    errAnswer = "the back end's answer has a header that is not valid"
 	errPartial   errAnswer = "the back end answered a part of what was asked for"
@@ -58,29 +59,35 @@ func checkHead(resp *http.Response) error {
 
 // readBody returns the decoded body of resp, at most limit bytes. An answer without a body
 // may name any encoding: HEAD, 204 and 304 describe one that was not sent.
-func readBody(resp *http.Response, limit int64) ([]byte, error) {
-	raw := &counter{r: resp.Body}
-	in := bufio.NewReader(raw)
-	if _, err := in.Peek(1); err == io.EOF {
+func readBody(resp *http.Response, limit, ratio int64) ([]byte, error) {
+	if resp.Body == http.NoBody { // of HEAD, whatever length it names
 		return nil, nil
 	}
 	switch strings.ToLower(strings.TrimSpace(strings.Join(resp.Header.Values("Content-Encoding"), ","))) {
 	case "", "identity":
-		return readAll(in, limit, func(int64) error { return nil })
+		return readAll(resp.Body, resp.ContentLength, limit, nil)
 	case "gzip", "x-gzip": // RFC 9110 §8.4.1.3
-		return gunzip(in, raw, limit)
+		raw := &counter{r: resp.Body}
+		in := bufio.NewReader(raw)
+		if _, err := in.Peek(1); err == io.EOF {
+			return nil, nil
+		}
+		return gunzip(in, raw, limit, ratio)
+	}
+	if n, err := io.ReadFull(resp.Body, make([]byte, 1)); n == 0 && err == io.EOF {
+		return nil, nil
 	}
 	return nil, errEncoding
 }
 
 // gunzip decodes in, which reads from raw.
-func gunzip(in io.Reader, raw *counter, limit int64) ([]byte, error) {
+func gunzip(in io.Reader, raw *counter, limit, ratio int64) ([]byte, error) {
 	zr, err := gzip.NewReader(in)
 	if err != nil {
 		return nil, gzipError(err)
 	}
-	body, err := readAll(zr, limit, func(decoded int64) error {
-		if decoded > ratioFloor && decoded > maxRatio*raw.n {
+	body, err := readAll(zr, -1, limit, func(decoded int64) error {
+		if decoded > ratioFloor && decoded > ratio*raw.n {
 			return errRatio
 		}
 		return nil
@@ -102,18 +109,30 @@ func gzipError(err error) error {
 	return err
 }
 
-// readAll reads r to its end, at most limit bytes, asking ok as it goes.
-func readAll(r io.Reader, limit int64, ok func(read int64) error) ([]byte, error) {
-	var body []byte
-	chunk := make([]byte, 16<<10)
+// readAll reads r to its end, at most limit bytes, asking ok, if not nil, as it goes.
+// expected is how many there should be, -1 if that is not known.
+func readAll(r io.Reader, expected, limit int64, ok func(read int64) error) ([]byte, error) {
+	if expected > limit {
+		return nil, errTooLarge // not a byte of it is read
+	}
+	room := int64(unknownRead)
+	if expected >= 0 {
+		room = min(expected, firstRead) + 1 // one more, to see the end
+	}
+	body := make([]byte, 0, room)
 	for {
-		n, err := r.Read(chunk)
-		body = append(body, chunk[:n]...)
+		if len(body) == cap(body) {
+			body = slices.Grow(body, 1)
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
 		if int64(len(body)) > limit {
 			return nil, errTooLarge
 		}
-		if bad := ok(int64(len(body))); bad != nil {
-			return nil, bad
+		if ok != nil {
+			if bad := ok(int64(len(body))); bad != nil {
+				return nil, bad
+			}
 		}
 		if err == io.EOF {
 			return body, nil
@@ -123,6 +142,13 @@ func readAll(r io.Reader, limit int64, ok func(read int64) error) ([]byte, error
 		}
 	}
 }
+
+// firstRead is how much is made room for on the back end's word alone, in bytes.
+const firstRead = 64 << 10
+
+// unknownRead is how much is made room for when the back end does not say, in bytes: most
+// answers of such APIs fit.
+const unknownRead = 8 << 10
 
 // counter counts the bytes that were read.
 type counter struct {

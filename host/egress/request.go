@@ -27,7 +27,7 @@ const (
 // this back end whatever was granted. It has no effects. Its Detail names the rule and
 // repeats nothing of r.
 func (b *Backend) Check(r Request) error {
-	for _, err := range []error{checkMethod(r), checkTarget(b.origin.base, r.Path), b.checkQuery(r.Query), b.checkHeader(r.Header)} {
+	for _, err := range []error{b.checkMethod(r), checkTarget(b.origin.base, r.Path), b.checkAnyQuery(r), b.checkHeader(r.Header)} {
 		if err != nil {
 			return &broker.Error{Kind: broker.Denied, Detail: err.Error()}
 		}
@@ -35,10 +35,12 @@ func (b *Backend) Check(r Request) error {
 	return nil
 }
 
-func checkMethod(r Request) error {
+func (b *Backend) checkMethod(r Request) error {
 	switch {
 	case !knownMethod(r.Method):
 		return errMethod
+	case !b.ceiling.method(r.Method):
+		return fmt.Errorf("the back end is not for %s requests", r.Method)
 	case len(r.Body) > 0 && !carriesBody(r.Method):
 		return fmt.Errorf("a %s request carries no body", r.Method)
 	case len(r.Body) > maxRequestBody:
@@ -69,7 +71,7 @@ func (b *Backend) checkQuery(query []wire.Field) error {
 			return fmt.Errorf("query parameter %d has no name", i+1)
 		case !plainText(f.Name) || !plainText(f.Value):
 			return fmt.Errorf("query parameter %d holds a control character or invalid UTF-8", i+1)
-		case b.auth.owns("query", f.Name):
+		case b.owns("query", f.Name):
 			return fmt.Errorf("query parameter %d is where the host puts the credential", i+1)
 		}
 	}
@@ -91,8 +93,10 @@ func (b *Backend) checkHeader(header []wire.Field) error {
 			return fmt.Errorf("header %d has a name that is not made of letters, digits and hyphens", i+1)
 		case HostHeader(name):
 			return fmt.Errorf("header %d is the host's to set", i+1)
-		case b.auth.owns("header", name):
+		case b.owns("header", name):
 			return fmt.Errorf("header %d is where the host puts the credential", i+1)
+		case !b.ceiling.header(name):
+			return fmt.Errorf("header %d is not among those that the back end takes", i+1)
 		case seen[name]:
 			return fmt.Errorf("header %d stands twice", i+1)
 		case len(f.Value) > maxHeaderValue:
@@ -103,6 +107,11 @@ func (b *Backend) checkHeader(header []wire.Field) error {
 		seen[name] = true
 	}
 	return nil
+}
+
+// owns reports whether the credential goes there.
+func (b *Backend) owns(where, name string) bool {
+	return b.placement != nil && b.placement.Owns(where, name)
 }
 
 // plainText reports whether s can be percent-encoded without surprising who decodes it.
@@ -119,7 +128,7 @@ func (b *Backend) request(ctx context.Context, r Request) *http.Request {
 	req := &http.Request{
 		Method: r.Method,
 		// Opaque is the one part of a URL that net/http sends as it is.
-		URL:        &url.URL{Scheme: b.origin.scheme, Host: b.origin.authority, Opaque: path, RawQuery: encodeQuery(r.Query)},
+		URL:        &url.URL{Scheme: b.origin.scheme, Host: b.origin.authority, Opaque: path, RawQuery: queryOf(r)},
 		Host:       b.origin.authority,
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1, ProtoMinor: 1,

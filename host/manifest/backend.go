@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -15,23 +14,8 @@ func backendSpec() form[Backend] {
 		required(key("http", pointer(httpBackend()), "an HTTP origin", func(b *Backend) **HTTPBackend { return &b.HTTP })))
 }
 
-func httpBackend() form[HTTPBackend] {
-	limits := object(HTTPLimits{}, nil,
-		key("time", duration(10*time.Millisecond, MaxDeadline), "the longest that one request may take", func(l *HTTPLimits) *time.Duration { return &l.Time }),
-		key("bytes", size[int64](1, 64<<20), "the largest answer, decoded", func(l *HTTPLimits) *int64 { return &l.Bytes }),
-		key("concurrent", number(1, 10000), "how many requests may run at once", func(l *HTTPLimits) *int { return &l.Concurrent }))
-	tls := object(TLS{}, nil,
-		required(key("ca", file(""), "PEM file with the roots to trust instead of the system's", func(t *TLS) *string { return &t.CA })))
-	return object(HTTPBackend{}, checkHTTPBackend,
-		required(key("url", origin(), "origin and base path, such as https://crm.example", func(b *HTTPBackend) *string { return &b.URL })),
-		key("auth", pointer(auth()), "which secret goes where in each request", func(b *HTTPBackend) **Auth { return &b.Auth }),
-		key("private", list(0, 100, prefix(), netip.Prefix.String), "private addresses that may be dialled", func(b *HTTPBackend) *[]netip.Prefix { return &b.Private }),
-		key("insecure", boolean(), "true if plain HTTP is meant", func(b *HTTPBackend) *bool { return &b.Insecure }),
-		key("tls", pointer(tls), "what to trust instead of the system's roots", func(b *HTTPBackend) **TLS { return &b.TLS }),
-		key("limits", limits, "bounds on the traffic", func(b *HTTPBackend) *HTTPLimits { return &b.Limits }))
-}
-
 func checkHTTPBackend(r *reader, n *yaml.Node, at string, b *HTTPBackend) {
+	checkTimes(r, n, at, b)
 	plainHTTP := strings.HasPrefix(b.URL, "http://")
 	switch {
 	case plainHTTP && !b.Insecure:
@@ -53,40 +37,6 @@ func checkHTTPBackend(r *reader, n *yaml.Node, at string, b *HTTPBackend) {
 			}
 		}
 		r.add(child(n, "url"), join(at, "url"), codePrivate, "", "%s is a private address; list it, for example private: [%s]", a, netip.PrefixFrom(a, a.BitLen()))
-	}
-}
-
-func auth() form[Auth] {
-	return object(Auth{}, checkAuth,
-		required(key("secret", secretName(), "name of the secret", func(a *Auth) *string { return &a.Secret })),
-		required(key("as", choice(codeWord, AsBearer, AsHeader, AsBasic, AsQuery), "where it goes", func(a *Auth) *string { return &a.As })),
-		key("name", free(64), "the header's or query parameter's name, for as: header and as: query", func(a *Auth) *string { return &a.Name }))
-}
-
-func checkAuth(r *reader, n *yaml.Node, at string, a *Auth) {
-	place, at := child(n, "name"), join(at, "name")
-	switch a.As {
-	case AsBearer, AsBasic:
-		if a.Name != "" {
-			r.add(place, at, codeContradiction, "", "as: %s takes no name: the header is Authorization", a.As)
-		}
-	case AsHeader:
-		switch {
-		case a.Name == "":
-			r.add(place, at, codeContradiction, "", "as: header needs the header's name")
-		case headerFrames(a.Name):
-			r.add(place, at, codeFieldDenied, "", "the header %s cannot carry a credential", quote(a.Name))
-		case !headerToken.MatchString(a.Name):
-			r.add(place, at, codeFieldName, "", "%s is not a header's name", quote(a.Name))
-		}
-		a.Name = canonicalHeader(a.Name)
-	case AsQuery:
-		switch {
-		case a.Name == "":
-			r.add(place, at, codeContradiction, "", "as: query needs the parameter's name")
-		case !queryToken.MatchString(a.Name):
-			r.add(place, at, codeFieldName, "", "%s is not a query parameter's name", quote(a.Name))
-		}
 	}
 }
 

@@ -30,6 +30,7 @@ func (l *loader) finish() (*Set, Faults) {
 	l.sameNames()
 	l.unknownNames()
 	l.collisions()
+	l.ceilings()
 	if !l.faults.HasErrors() { // a name that is misspelt is not also unused
 		l.idle()
 	}

@@ -70,6 +70,7 @@ const (
 	codeContradiction = "PM2025"
 	codeRelease       = "PM2026"
 	codeSchema        = "PM2027"
+	codePathSecret    = "PM2028"
 
 	codeSameName     = "PM3001"
 	codeNoBackend    = "PM3002"
@@ -84,6 +85,7 @@ const (
 	codePathParam    = "PM3011"
 	codePrivate      = "PM3012"
 	codeSameAs       = "PM3013"
+	codeCeiling      = "PM3014"
 	codeIdleBackend  = "PM3101"
 	codeIdlePlugin   = "PM3102"
 	codeUselessScope = "PM3103"
@@ -137,6 +139,7 @@ var codes = []Code{
 	{codeContradiction, "contradiction", "Two keys exclude each other or need each other."},
 	{codeRelease, "version", "A plugin's version is MAJOR.MINOR.PATCH, perhaps with a suffix: 1.4.0, 2.0.0-rc.1."},
 	{codeSchema, "JSON Schema", "A function's input and output are JSON Schemas, draft 2020-12 or draft-07, without references to other documents."},
+	{codePathSecret, "credential in the path", "Paths are written to logs by back ends and whatever stands before them, and a credential in the path with them. Some back ends take it nowhere else."},
 
 	{codeSameName, "name is taken", "Two documents of one kind have the same name."},
 	{codeNoBackend, "unknown backend", "A grant names a backend that is not in the set."},
@@ -151,6 +154,7 @@ var codes = []Code{
 	{codePathParam, "path parameter", "The {parameters} of the path and the params with in: path must be the same."},
 	{codePrivate, "private address not listed", "The URL's address is private, and private does not list it, so that every request would be refused. Add the prefix to private."},
 	{codeSameAs, "backend name used twice", "Two http grants of a plugin have the same name for the plugin. Give one of them another with as."},
+	{codeCeiling, "grant past the back end's ceiling", "The back end's methods or headers.request leave out what a plugin is granted, so that every such request would be refused. Narrow the grant, or widen the back end for everyone."},
 	{codeIdleBackend, "backend is not used", "No plugin is granted the backend."},
 	{codeIdlePlugin, "plugin is not used", "No route calls the plugin."},
 	{codeUselessScope, "scope opens nothing", "The consumer has a scope that no route asks for; perhaps it is misspelt."},

@@ -25,6 +25,24 @@ func endpoint() form[string] {
 		}, itself)
 }
 
+// checkEndpoint is "GET /path" or "HEAD /path": what changes nothing at a back end.
+func checkEndpoint() form[string] {
+	return word("GET or HEAD and a path such as GET /health",
+		schema{"maxLength": maxEndpoint, "pattern": `^(GET|HEAD) /[^\s{}]*$`},
+		func(s string) (string, *problem) {
+			method, path, p := parseEndpoint(s)
+			switch {
+			case p != nil:
+				return "", p
+			case method != "GET" && method != "HEAD":
+				return "", problemf(codeEndpoint, "GET "+path, "a check changes nothing: expected GET or HEAD, found %s", quote(method))
+			case len(pathParams(path)) > 0:
+				return "", problemf(codeEndpoint, "", "a check has no parameters; write a path that can be asked for")
+			}
+			return s, nil
+		}, itself)
+}
+
 var (
 	pathParam    = regexp.MustCompile(`^\{([a-zA-Z][a-zA-Z0-9_-]{0,62})\}$`)
 	pathParamish = regexp.MustCompile(`^(?::|\{|<)([a-zA-Z][a-zA-Z0-9_-]{0,62})[}>]?$`)

@@ -19,7 +19,7 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal("no valid set")
 	}
 	whole := ""
-	for _, name := range append(valid, "testdata/valid/plugins/plugins.yml", "testdata/about/salesforce.yaml") {
+	for _, name := range append(valid, "testdata/auth/valid.yaml", "testdata/valid/plugins/plugins.yml", "testdata/about/salesforce.yaml") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)

@@ -19,12 +19,12 @@ var framing = []string{
 	"Upgrade", "Http2-Settings", "Expect", "Accept-Encoding", "Range", "If-Range", "Referer", "Via",
 	"Traceparent", "Tracestate", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 	"X-Original-Url", "X-Original-Host", "X-Rewrite-Url", "Forwarded", "X-Real-Ip", "X-Client-Ip",
-	"True-Client-Ip", "Cf-Connecting-Ip",
+	"True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Client-Ip", "X-Host", "X-Forwarded",
 }
 
 // framingFamilies are beginnings of header names of the same sort. Connection headers of
 // proxies, and what a broker or browser says about who is calling.
-var framingFamilies = []string{"Proxy-", "X-Forwarded-", "X-Gateway-", "Sec-", ":"}
+var framingFamilies = []string{"Proxy-", "Forwarded-", "X-Forwarded-", "X-Gateway-", "X-Pointsman-", "Sec-", ":"}
 
 // HeaderDenied reports whether no plugin can ever be granted to set the header, in any
 // spelling of its name: the host sets it, or it would change who a request is from, where
@@ -32,7 +32,12 @@ var framingFamilies = []string{"Proxy-", "X-Forwarded-", "X-Gateway-", "Sec-", "
 func HeaderDenied(name string) bool {
 	name = strings.ReplaceAll(name, "_", "-") // some servers fold the two into one
 	canonical := textproto.CanonicalMIMEHeaderKey(name)
-	return headerFrames(name) || canonical == "Authorization" || canonical == "Cookie" || canonical == "Set-Cookie"
+	return headerFrames(name) || slices.Contains(hostOnly, canonical)
+}
+
+// hostOnly are headers that a backend's auth may set, or the host itself, and no plugin.
+var hostOnly = []string{
+	"Authorization", "Cookie", "Cookie2", "Set-Cookie", "Www-Authenticate", "User-Agent", "Origin", "Date", "Baggage",
 }
 
 func headerFrames(name string) bool {
@@ -53,6 +58,40 @@ func header() form[string] {
 		return canonicalHeader(s), nil
 	}, itself)
 }
+
+// AnswerHeaderHidden reports whether no plugin can ever see the header of an answer, in any
+// spelling of its name: it carries a credential or a session, says where something is or who
+// answered, or describes bytes that the host has decoded.
+func AnswerHeaderHidden(name string) bool {
+	canonical := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return slices.Contains(hidden, canonical) ||
+		slices.ContainsFunc(hiddenFamilies, func(f string) bool { return strings.HasPrefix(canonical, f) })
+}
+
+var hidden = []string{
+	"Set-Cookie", "Set-Cookie2", "Cookie", "Authorization", "Authentication-Info", "Www-Authenticate", "X-Csrf-Token", "X-Xsrf-Token",
+	"Location", "Content-Location", "Refresh", "Alt-Svc", "Forwarded", "Via", "Server", "Host", "X-Real-Ip", "X-Served-By",
+	"X-Backend-Server", "X-Powered-By", "X-Sendfile", "Sourcemap", "X-Sourcemap", "Report-To", "Nel",
+	"Connection", "Keep-Alive", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Content-Length", "Content-Encoding", "Content-Range", "Accept-Ranges",
+}
+
+var hiddenFamilies = []string{"Proxy-", "X-Forwarded-", "X-Gateway-", "X-Pointsman-", "X-Accel-", "Sec-", "Access-Control-", ":"}
+
+// answerHeader is the name of an answer's header that a back end may show.
+func answerHeader() form[string] {
+	return word("a header's name", schema{"pattern": headerToken.String()}, func(s string) (string, *problem) {
+		switch {
+		case AnswerHeaderHidden(s):
+			return "", problemf(codeFieldDenied, "", "no plugin may see the header %s", quote(s))
+		case !answerToken.MatchString(s):
+			return "", problemf(codeFieldName, "", "%s is not a header's name", quote(s))
+		}
+		return canonicalHeader(s), nil
+	}, itself)
+}
+
+// answerToken is what host/egress reads alike everywhere.
+var answerToken = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
 // query is the name of a query parameter that a plugin may be granted.
 func query() form[string] {

@@ -16,7 +16,6 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"time"
 )
 
@@ -63,43 +62,6 @@ type Backend struct {
 	HTTP *HTTPBackend // never nil in a Set: it is the only sort of back end
 }
 
-// HTTPBackend is an HTTP origin.
-type HTTPBackend struct {
-	URL      string         // canonical origin and base path, no slash at the end; https unless Insecure
-	Auth     *Auth          // nil: no credential
-	Private  []netip.Prefix // private addresses that may be dialled, sorted
-	Insecure bool           // plain HTTP is meant
-	TLS      *TLS           // nil: the system's roots
-	Limits   HTTPLimits
-}
-
-// Auth says which secret goes where in a request. Nobody else chooses.
-type Auth struct {
-	Secret string // name of a secret
-	As     string // one of the As constants
-	Name   string // AsHeader: canonical header name; AsQuery: parameter name; else empty
-}
-
-// Places for a credential.
-const (
-	AsBearer = "bearer"
-	AsHeader = "header"
-	AsBasic  = "basic"
-	AsQuery  = "query"
-)
-
-// TLS is what is trusted instead of the system's roots.
-type TLS struct {
-	CA string // slash-separated path of a PEM file, relative to the manifests' root
-}
-
-// HTTPLimits bounds one back end. A zero field means the default of host/egress.
-type HTTPLimits struct {
-	Time       time.Duration // one request, at most 30 s
-	Bytes      int64         // one decoded answer, at most 64 MiB
-	Concurrent int           // requests at once, at most 10000
-}
-
 // Plugin is one module and what it is lent.
 type Plugin struct {
 	Name   string
@@ -128,11 +90,27 @@ type HTTPGrant struct {
 	Headers []string `json:"headers,omitempty"` // headers it may set, canonical, sorted
 }
 
-// PluginLimits bounds one call. A zero field means the default of host/sandbox.
+// PluginLimits bounds a plugin. A zero field means the default of host/sandbox, or the one
+// that is named.
 type PluginLimits struct {
+	// Of one call.
 	Memory uint64        // bytes, at most 1 GiB
 	Time   time.Duration // at most 30 s
+	Fuel   int           // units of computing; 0: as many as fit into Time
+	Calls  int           // operations of powers
+	Output int64         // bytes, at most 64 MiB
+	// Of all its calls.
+	Concurrency int // calls at once, at most 1024; DefaultConcurrency
+	Reserved    int // sandboxes whose memory is kept for it, at most Concurrency; DefaultReserved
 }
+
+// The defaults of a plugin's limits over all its calls. 32 calls at the default memory are
+// 2 GiB, what a small machine has; one sandbox reserved is the least with which a plugin
+// always gets on.
+const (
+	DefaultConcurrency = 32
+	DefaultReserved    = 1
+)
 
 // Route is a method and a path for consumers, and the graph of steps behind it.
 type Route struct {

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -19,14 +20,36 @@ func pluginSpec() form[Plugin] {
 	module := object(Module{}, nil,
 		required(key("path", file(".wasm"), "the module, relative to the manifests' root", func(m *Module) *string { return &m.Path })),
 		key("sha256", digest(), "SHA-256 of the file; pins what may be deployed", func(m *Module) *string { return &m.SHA256 }))
-	limits := object(PluginLimits{}, nil,
-		key("memory", size[uint64](64<<10, 1<<30), "memory of one instance", func(l *PluginLimits) *uint64 { return &l.Memory }),
-		key("time", duration(time.Millisecond, MaxDeadline), "the longest that one call may take", func(l *PluginLimits) *time.Duration { return &l.Time }))
 	return object(Plugin{}, nil,
 		required(key("module", module, "which Wasm module", func(p *Plugin) *Module { return &p.Module })),
 		grantsField(),
-		key("limits", limits, "bounds on one call", func(p *Plugin) *PluginLimits { return &p.Limits }),
+		key("limits", pluginLimits(), "bounds on one call, and on all at once", func(p *Plugin) *PluginLimits { return &p.Limits }),
 		key("config", named(configName, 100, free(maxText)), "settings that the plugin reads; no secrets", func(p *Plugin) *map[string]string { return &p.Config }))
+}
+
+// maxFuel is the most units of fuel that can be written: the largest number of ten digits,
+// which is how many a whole number may have. Beyond it, time alone is the bound.
+const maxFuel = 9_999_999_999
+
+// maxConcurrency is the most calls of one plugin at once: each takes 4 MiB for the kernel
+// alone (host/sandbox), which makes 4 GiB.
+const maxConcurrency = 1024
+
+func pluginLimits() form[PluginLimits] {
+	return object(PluginLimits{}, checkPluginLimits,
+		key("memory", size[uint64](64<<10, 1<<30), "memory of one instance", func(l *PluginLimits) *uint64 { return &l.Memory }),
+		key("time", duration(time.Millisecond, MaxDeadline), "the longest that one call may take", func(l *PluginLimits) *time.Duration { return &l.Time }),
+		key("fuel", number(100_000, maxFuel), "units of computing for one call; as many as fit into time unless written", func(l *PluginLimits) *int { return &l.Fuel }),
+		key("calls", number(1, 1_000_000), "operations of powers in one call, log lines too", func(l *PluginLimits) *int { return &l.Calls }),
+		key("output", size[int64](1, 64<<20), "the longest output of one call", func(l *PluginLimits) *int64 { return &l.Output }),
+		key("concurrency", number(1, maxConcurrency), "calls at once; 32 unless written", func(l *PluginLimits) *int { return &l.Concurrency }),
+		key("reserved", number(1, maxConcurrency), "instances whose memory is kept for this plugin; 1 unless written", func(l *PluginLimits) *int { return &l.Reserved }))
+}
+
+func checkPluginLimits(r *reader, n *yaml.Node, at string, l *PluginLimits) {
+	if most := cmp.Or(l.Concurrency, DefaultConcurrency); l.Reserved > most {
+		r.add(child(n, "reserved"), join(at, "reserved"), codeContradiction, "", "%d instances are reserved, and %d calls may run at once", l.Reserved, most)
+	}
 }
 
 // grants is the form of spec.grants; a Plugin keeps it both decoded and as JSON.

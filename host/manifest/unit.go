@@ -90,6 +90,23 @@ func size[T int64 | uint64](least, most int64) form[T] {
 	}
 }
 
+// ParseSize reads a size as manifests write it: "32MiB", "65536".
+func ParseSize(s string) (bytes int64, err error) {
+	m := sizeText.FindStringSubmatch(s)
+	if m == nil {
+		return 0, fmt.Errorf("expected a size such as 32MiB, found %q", s)
+	}
+	v, _ := strconv.ParseInt(m[1], 10, 64) // twelve digits always fit
+	i := slices.IndexFunc(sizeUnits, func(u unit) bool { return u.suffix == m[2] })
+	if v > math.MaxInt64/sizeUnits[i].size {
+		return 0, fmt.Errorf("the size %s is too large", s)
+	}
+	return v * sizeUnits[i].size, nil
+}
+
+// FormatSize writes a size as manifests do, in the largest unit that divides it.
+func FormatSize(bytes int64) string { return written(bytes, sizeUnits) }
+
 var rateText = regexp.MustCompile(`^([1-9][0-9]{0,6})/([smh])$`)
 
 var rateUnits = []unit{{"s", int64(time.Second)}, {"m", int64(time.Minute)}, {"h", int64(time.Hour)}}

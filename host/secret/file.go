@@ -72,7 +72,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// lock takes the lock of dir against every other writer, in this process or another. The
+// lock takes the lock at path against every other writer, in this process or another. The
 // returned function gives it back; so does the end of the process.
 func lock(path string) (unlock func() error, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)

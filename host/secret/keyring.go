@@ -2,230 +2,194 @@ package secret
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
-	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/prf"
-	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 const (
-	keyringFormat = "pointsman-keyring/1"
-	// maxKeyring is the largest keyring file read, in bytes. A keyset of one key is about
-	// 250 bytes, so this leaves room for a hundred rotations.
-	maxKeyring = 64 << 10
 	// macSize is the length of a MAC in bytes, the output of SHA-256.
 	macSize = 32
 	// maxPurpose is the longest purpose or name in associated data, in bytes.
 	maxPurpose = 128
 
-	// tenant, dataVersion and dataSchema are fields of the associated data that have one
-	// value so far; they are there so that a second one cannot be confused with it.
-	tenant      = "default"
-	dataVersion = "1"
-	dataSchema  = "1"
+	// tenant and dataSchema are fields of the associated data that have one value so far;
+	// they are there so that a second one cannot be confused with it.
+	tenant     = "default"
+	dataSchema = "1"
+	// oneVersion is the version of what has no versions.
+	oneVersion = 1
 )
 
-// Key types that a keyring may hold: AEADs for which random nonces are safe for as many
-// values as a broker will ever seal, and a PRF that serves as a keyed hash.
-const typePrefix = "type.googleapis.com/google.crypto.tink."
-
-func aeadTypes() []string {
-	return []string{typePrefix + "XChaCha20Poly1305Key", typePrefix + "AesGcmSivKey"}
-}
-
-func prfTypes() []string { return []string{typePrefix + "HmacPrfKey"} }
-
-// ErrNoKeyring is returned by OpenKeyring when there is no file and none shall be made.
+// ErrNoKeyring is returned when there is no keyring and none shall be made.
 var ErrNoKeyring = errors.New("there is no keyring")
 
 // Keyring holds the keys that everything else is sealed with. Safe for concurrent use.
 //
-// # The file
-//
-// One JSON object in a file that only its owner may read:
-//
-//	{"format": "pointsman-keyring/1", "aead": {Tink keyset}, "prf": {Tink keyset}}
-//
-// The keysets lie in it in the clear: the mode of the file, and whatever the operator
-// puts under it (a tmpfs, a mounted secret), is what protects them. Keep it off the
-// volume that holds the data, and back it up separately.
+// It follows its file: what another process changes there (a new primary key, say) is
+// taken up at the next Seal, and at the next Open of something that does not open without
+// it. A keyring that got another passphrase meanwhile is not followed; the keys read last
+// stay in use.
 type Keyring struct {
+	path string
+	keys atomic.Pointer[keys]
+
+	mu     sync.Mutex
+	seen   stamp       // guarded by mu; the file that keys were read from
+	header wrappedFile // guarded by mu; zero when the keys lie in the clear
+	kek    *held       // guarded by mu; nil when the keys lie in the clear
+}
+
+// keys are the primitives of one state of the file.
+type keys struct {
 	aead tink.AEAD
 	prf  *prf.Set
+	list []Key
 }
 
-type keyringFile struct {
-	Format string         `json:"format"`
-	AEAD   jsontext.Value `json:"aead"`
-	PRF    jsontext.Value `json:"prf"`
-}
-
-// OpenKeyring reads the keyring at path. A file that anyone but its owner may read or
-// write, or that belongs to another user than this process's or root, is refused.
-// With create a keyring is made if there is none at path; one that is there is never
-// replaced, not even when it is damaged. Without, the error is ErrNoKeyring.
+// OpenKeyring reads the keyring at path, which must lie in the clear; one that is wrapped
+// is ErrSealed. A file that anyone but its owner may read or write, or that belongs to
+// another user than this process's or root, is refused. With create a keyring in the clear
+// is made if there is none at path; one that is there is never replaced, not even when it
+// is damaged. Without, the error is ErrNoKeyring.
 func OpenKeyring(path string, create bool) (*Keyring, error) {
-	text, err := readPrivate(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if !create {
-			return nil, fmt.Errorf("keyring %s: %w", path, ErrNoKeyring)
-		}
-		if err := createKeyring(path); err != nil {
-			return nil, fmt.Errorf("create keyring %s: %w", path, err)
-		}
-		text, err = readPrivate(path)
+	k, err := UnlockKeyring(context.Background(), path, Unlock{})
+	if !create || !errors.Is(err, ErrNoKeyring) {
+		return k, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("keyring %s: %w", path, err)
-	}
-	defer clear(text)
-	k, err := parseKeyring(text)
-	if err != nil {
-		return nil, fmt.Errorf("keyring %s: %w", path, err)
-	}
-	return k, nil
-}
-
-// readPrivate reads a file that only its owner may read. It judges the open file, so that
-// nothing can be put in its place in between.
-func readPrivate(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	if err := CreateKeyring(context.Background(), path, Protection{}); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	defer f.Close() // read only: nothing to lose
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	if perm := st.Mode().Perm(); perm&0o077 != 0 {
-		return nil, fmt.Errorf("mode %#o lets others read or write it; chmod 600 it, and replace the keys if anyone did", perm)
-	}
-	if err := checkOwner(st); err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyring+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxKeyring {
-		return nil, fmt.Errorf("larger than %d bytes", maxKeyring)
-	}
-	return text, nil
+	return UnlockKeyring(context.Background(), path, Unlock{})
 }
 
-func parseKeyring(text []byte) (*Keyring, error) {
-	var file keyringFile
-	if err := json.Unmarshal(text, &file, json.RejectUnknownMembers(true)); err != nil {
-		return nil, errors.New("not a keyring: the JSON is damaged") // the cause may quote keys
-	}
-	if file.Format != keyringFormat {
-		return nil, fmt.Errorf("not a keyring of format %s", keyringFormat)
-	}
-	aeadKeys, err := readKeyset(file.AEAD, aeadTypes())
-	if err != nil {
-		return nil, fmt.Errorf("aead: %w", err)
-	}
-	prfKeys, err := readKeyset(file.PRF, prfTypes())
-	if err != nil {
-		return nil, fmt.Errorf("prf: %w", err)
-	}
-	k := new(Keyring)
-	if k.aead, err = aead.New(aeadKeys); err != nil {
-		return nil, fmt.Errorf("aead: %w", err)
-	}
-	if k.prf, err = prf.NewPRFSet(prfKeys); err != nil {
-		return nil, fmt.Errorf("prf: %w", err)
-	}
-	if _, err := k.prf.ComputePrimaryPRF(nil, macSize); err != nil {
-		return nil, fmt.Errorf("prf: %w", err)
-	}
-	return k, nil
-}
-
-func readKeyset(text jsontext.Value, types []string) (*keyset.Handle, error) {
-	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
-	if err != nil {
-		return nil, errors.New("not a Tink keyset") // the cause may quote keys
-	}
-	for _, key := range h.KeysetInfo().GetKeyInfo() {
-		if !slices.Contains(types, key.GetTypeUrl()) {
-			return nil, fmt.Errorf("key type %q cannot be used here; %s can",
-				strings.TrimPrefix(key.GetTypeUrl(), typePrefix), strings.ReplaceAll(strings.Join(types, ", "), typePrefix, ""))
-		}
-	}
-	return h, nil
-}
-
-// createKeyring writes new keys to path unless something is there by then. The file
-// appears whole or not at all.
-func createKeyring(path string) error {
+// CreateKeyring makes a keyring at path, wrapped by p. Whatever is there is not replaced:
+// the error is fs.ErrExist then.
+func CreateKeyring(ctx context.Context, path string, p Protection) error {
 	text, err := newKeyring()
 	if err != nil {
 		return err
 	}
 	defer clear(text)
-	tmp, err := writeTemp(path, text)
+	if p.KMS != nil || p.Passphrase != nil {
+		header, kek, err := newWrapping(ctx, p)
+		if err != nil {
+			return err
+		}
+		if text, err = header.wrap(text, kek); err != nil {
+			return err
+		}
+	}
+	if err := writeNew(path, text); err != nil {
+		return fmt.Errorf("create keyring %s: %w", path, err)
+	}
+	return nil
+}
+
+// UnlockKeyring reads the keyring at path with what u gives. It fails with ErrNoKeyring,
+// ErrSealed when u lacks what the keyring needs, or ErrWrongPassphrase.
+func UnlockKeyring(ctx context.Context, path string, u Unlock) (*Keyring, error) {
+	k := &Keyring{path: path}
+	err := k.read(func(f wrappedFile) (*held, error) { return f.unwrapKey(ctx, u) })
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNoKeyring
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keyring %s: %w", path, err)
+	}
+	return k, nil
+}
+
+// read reads the file and takes up its keys. unwrap is asked for the key of a wrapped one.
+func (k *Keyring) read(unwrap func(wrappedFile) (*held, error)) (err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	text, info, err := readPrivate(k.path)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp) // the name only: after Link the file has another
-	// Link, unlike rename, fails when the name is taken.
-	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
+	defer clear(text)
+	var header wrappedFile
+	var kek *held
+	if !isClear(text) {
+		if header, err = parseWrapped(text); err != nil {
+			return err
+		}
+		if kek, err = unwrap(header); err != nil {
+			return err
+		}
+		wrapped := text
+		if text, err = header.unwrap(kek); err != nil {
+			return err
+		}
+		defer clear(text)
+		clear(wrapped)
+		header.Keys = nil
+	}
+	var next *keys
+	erased(func() { next, err = parseKeyring(text) })
+	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	k.keys.Store(next)
+	k.seen, k.header, k.kek = stamp{info: info}, header, kek
+	return nil
 }
 
-func newKeyring() ([]byte, error) {
-	aeadKeys, err := newKeyset(aead.XChaCha20Poly1305KeyTemplate())
+// refresh takes up the file if it is not the one that was read last. It reports whether it
+// did; on any failure the keys read last stay in use.
+func (k *Keyring) refresh() bool {
+	info, err := os.Stat(k.path)
 	if err != nil {
-		return nil, err
+		return false
 	}
-	prfKeys, err := newKeyset(prf.HMACSHA256PRFKeyTemplate())
-	if err != nil {
-		return nil, err
+	k.mu.Lock()
+	same, header, kek := k.seen.same(info), k.header, k.kek
+	k.mu.Unlock()
+	if same {
+		return false
 	}
-	return json.Marshal(keyringFile{keyringFormat, aeadKeys, prfKeys})
+	err = k.read(func(f wrappedFile) (*held, error) {
+		f.Keys = nil
+		if kek == nil || !reflect.DeepEqual(f, header) {
+			return nil, ErrSealed
+		}
+		return kek, nil
+	})
+	return err == nil
 }
 
-func newKeyset(template *tinkpb.KeyTemplate) (jsontext.Value, error) {
-	h, err := keyset.NewHandle(template)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&b)); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+// Clear reports whether the keys lie in the clear on disk.
+func (k *Keyring) Clear() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kek == nil
 }
 
 // Seal encrypts plain. What was sealed for one purpose and name opens for no other.
 // Purpose and name are 1 to 128 letters, digits, and "._/-".
 func (k *Keyring) Seal(purpose, name string, plain []byte) ([]byte, error) {
-	ad, err := associatedData(purpose, name)
+	return k.sealVersion(purpose, name, oneVersion, plain)
+}
+
+func (k *Keyring) sealVersion(purpose, name string, version uint64, plain []byte) ([]byte, error) {
+	ad, err := associatedData(purpose, name, version)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := k.aead.Encrypt(plain, ad)
+	k.refresh() // so that nothing new is sealed with a key that is about to be retired
+	var sealed []byte
+	erased(func() { sealed, err = k.keys.Load().aead.Encrypt(plain, ad) })
 	if err != nil {
 		return nil, fmt.Errorf("seal %s for %s: %w", name, purpose, err)
 	}
@@ -235,27 +199,54 @@ func (k *Keyring) Seal(purpose, name string, plain []byte) ([]byte, error) {
 // errOpen is the one answer for everything that does not open, whatever the reason.
 var errOpen = errors.New("does not open with this keyring under this name")
 
-// Open decrypts what Seal returned for the same purpose and name.
+// Open decrypts what Seal returned for the same purpose and name. The caller wipes it.
 func (k *Keyring) Open(purpose, name string, sealed []byte) ([]byte, error) {
-	ad, err := associatedData(purpose, name)
+	open, err := k.opener(purpose, name, oneVersion, sealed)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := k.aead.Decrypt(sealed, ad)
+	return open(), nil
+}
+
+// opener checks that sealed opens and returns what opens it, again at each call. Each
+// result is the caller's to wipe.
+func (k *Keyring) opener(purpose, name string, version uint64, sealed []byte) (func() []byte, error) {
+	ad, err := associatedData(purpose, name, version)
+	if err != nil {
+		return nil, err
+	}
+	open := func() (plain []byte, primitive tink.AEAD, err error) {
+		primitive = k.keys.Load().aead
+		erased(func() { plain, err = primitive.Decrypt(sealed, ad) })
+		return plain, primitive, err
+	}
+	plain, primitive, err := open()
+	if err != nil && k.refresh() {
+		plain, primitive, err = open()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s for %s: %w", name, purpose, errOpen)
 	}
-	return plain, nil
+	clear(plain)
+	return func() []byte {
+		var plain []byte
+		var err error // not the one outside: calls may be concurrent
+		erased(func() { plain, err = primitive.Decrypt(sealed, ad) })
+		if err != nil { // it opened with the same key a moment ago
+			panic("secret: " + errOpen.Error())
+		}
+		return plain
+	}, nil
 }
 
 // MAC returns a keyed hash of data, 32 bytes. Hashes for different purposes have nothing
-// to do with each other.
+// to do with each other. Rotate does not change them.
 func (k *Keyring) MAC(purpose string, data []byte) []byte {
 	// The length in front keeps (purpose, data) from running into each other.
 	in := binary.BigEndian.AppendUint32([]byte("pointsman|mac|"), uint32(len(purpose)))
 	in = append(append(in, purpose...), data...)
-	mac, err := k.prf.ComputePrimaryPRF(in, macSize)
-	if err != nil { // OpenKeyring computed one of this size, and no input is too long for HMAC
+	mac, err := k.keys.Load().prf.ComputePrimaryPRF(in, macSize)
+	if err != nil { // parseKeyring computed one of this size, and no input is too long for HMAC
 		panic("secret: " + err.Error())
 	}
 	return mac
@@ -263,13 +254,15 @@ func (k *Keyring) MAC(purpose string, data []byte) []byte {
 
 // associatedData is pointsman|purpose|tenant|name|version|schema. No part can contain the
 // separator.
-func associatedData(purpose, name string) ([]byte, error) {
+func associatedData(purpose, name string, version uint64) ([]byte, error) {
 	for _, part := range []string{purpose, name} {
 		if !plainPart(part) {
 			return nil, fmt.Errorf("%q cannot name what is sealed; 1 to %d letters, digits and ._/- can", part, maxPurpose)
 		}
 	}
-	return []byte(strings.Join([]string{"pointsman", purpose, tenant, name, dataVersion, dataSchema}, "|")), nil
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "pointsman|%s|%s|%s|%d|%s", purpose, tenant, name, version, dataSchema)
+	return b.Bytes(), nil
 }
 
 func plainPart(s string) bool {

@@ -23,7 +23,7 @@ func TestOpenKeyringRefuses(t *testing.T) {
 		{"written by the group", good, 0o620, "chmod 600"},
 		{"empty", "", 0o600, "damaged"},
 		{"half", good[:len(good)/2], 0o600, "damaged"},
-		{"another format", strings.Replace(good, "keyring/1", "keyring/2", 1), 0o600, "format"},
+		{"another format", strings.Replace(good, "keyring/1", "keyring/3", 1), 0o600, "format"},
 		{"unknown key", strings.Replace(good, `"aead"`, `"extra":1,"aead"`, 1), 0o600, "damaged"},
 		{"twice the same key", strings.Replace(good, `"aead"`, `"format":"pointsman-keyring/1","aead"`, 1), 0o600, "damaged"},
 		{"a key of a weaker type", strings.Replace(good, "XChaCha20Poly1305Key", "AesCtrHmacAeadKey", 1), 0o600, "aead"},

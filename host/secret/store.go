@@ -13,50 +13,37 @@ import (
 	"time"
 )
 
-// Limits of a store. They keep the file small enough to be read at each change.
-const (
-	// MaxSize is the largest secret, in bytes: a PEM chain with its key fits.
-	MaxSize = 16 << 10
-	// MaxCount is the largest number of secrets.
-	MaxCount = 1000
-	// Redactable is the length in bytes from which a secret is surely found and taken out
-	// when a back end sends it back. A shorter one would be found in innocent text too.
-	Redactable = 16
-)
-
 // StoreFile is the name of a store's file in its directory.
 const StoreFile = "secrets.json"
 
 var (
-	// ErrNotFound is returned for a name that the store does not hold.
-	ErrNotFound = errors.New("there is no such secret")
 	// ErrWrongKey is returned when the store was sealed with another keyring.
 	ErrWrongKey = errors.New("sealed with another keyring; bring back the keyring that it was made with")
 	// ErrDamaged is returned when the store's file is not what was written.
 	ErrDamaged = errors.New("damaged, or changed by something that does not hold the keyring; restore it from a backup")
 )
 
-// Store is a directory of sealed secrets, in one file, secrets.json. Several processes may
-// use it: writers wait for each other, and a reader sees what was written at its next Get.
-// Safe for concurrent use.
+// Store is the provider "sealed": a directory of sealed secrets, in one file, secrets.json.
+// Several processes may use it: writers wait for each other, and a reader sees what was
+// written at its next Get. Safe for concurrent use.
 type Store struct {
 	path string
 	keys *Keyring
+	now  func() time.Time
 
 	mu   sync.Mutex
 	seen stamp   // guarded by mu; the file that held was read from
 	held content // guarded by mu
+	// open is the file of seen, guarded by mu. While it is open its inode cannot become that
+	// of a newer file, which seen could not tell from it.
+	open *os.File
 }
 
 // stamp tells whether a file was replaced. Every write makes a new file.
-type stamp struct {
-	info fs.FileInfo
-	size int64
-	time time.Time
-}
+type stamp struct{ info fs.FileInfo }
 
 func (s stamp) same(info fs.FileInfo) bool {
-	return s.info != nil && os.SameFile(s.info, info) && s.size == info.Size() && s.time.Equal(info.ModTime())
+	return s.info != nil && os.SameFile(s.info, info) && s.info.Size() == info.Size() && s.info.ModTime().Equal(info.ModTime())
 }
 
 // OpenStore opens the store in dir, and makes both if they are not there. The first thing
@@ -69,7 +56,7 @@ func OpenStore(dir string, k *Keyring) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open secrets: %w", err)
 	}
-	s := &Store{path: filepath.Join(dir, StoreFile), keys: k}
+	s := &Store{path: filepath.Join(dir, StoreFile), keys: k, now: time.Now}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.refresh()
@@ -82,81 +69,64 @@ func OpenStore(dir string, k *Keyring) (*Store, error) {
 	return s, nil
 }
 
-// Set seals plain under name, replacing what was there. It is durable when Set returns.
-// The name is one that a manifest could use.
-func (s *Store) Set(name string, plain []byte) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
-	if len(plain) == 0 {
-		return fmt.Errorf("secret %s: empty", name)
-	}
-	if len(plain) > MaxSize {
-		return fmt.Errorf("secret %s: larger than %d bytes", name, MaxSize)
-	}
-	sealed, err := s.keys.Seal(purposeValue, name, plain)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err = s.change(func(c *content) error {
-		if _, ok := c.sealed[name]; !ok && len(c.sealed) >= MaxCount {
-			return fmt.Errorf("there are %d secrets already", MaxCount)
-		}
-		c.sealed[name] = sealed
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("set secret %s: %w", name, err)
-	}
-	return nil
-}
+// Provider implements Provider.
+func (*Store) Provider() string { return "sealed" }
 
-// Remove takes name away. It is durable when Remove returns. ErrNotFound if it is not there.
-func (s *Store) Remove(name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := s.change(func(c *content) error {
-		if _, ok := c.sealed[name]; !ok {
-			return ErrNotFound
-		}
-		delete(c.sealed, name)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("remove secret %q: %w", name, err)
+// Has implements Provider.
+func (s *Store) Has(name string) (bool, error) {
+	_, err := s.find(name)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
 	}
-	return nil
+	return err == nil, err
 }
 
 // Get opens the secret of that name. It looks at the file's stamp every time (see
 // BenchmarkGet) and reads it again when another process wrote it. A file that is gone or
 // damaged by then fails every Get: what may have been revoked is not used.
 func (s *Store) Get(name string) (Value, error) {
-	sealed, err := s.find(name)
+	v, err := s.get(name)
 	if err != nil {
-		return Value{}, fmt.Errorf("secret %q: %w", name, err)
+		return Value{}, fmt.Errorf("secret %.80q: %w", name, err)
 	}
-	plain, err := s.keys.Open(purposeValue, name, sealed)
-	if err != nil {
-		return Value{}, fmt.Errorf("secret %q: %w", name, err)
-	}
-	defer clear(plain)
-	return newValue(plain), nil
+	return v, nil
 }
 
-func (s *Store) find(name string) ([]byte, error) {
+func (s *Store) get(name string) (Value, error) {
+	e, err := s.find(name)
+	if err != nil {
+		return Value{}, err
+	}
+	now := s.now()
+	if e.expired(now) {
+		return Value{}, ErrExpired
+	}
+	var v Value
+	if v.open, err = s.keys.opener(purposeValue, name, e.Version, e.Sealed); err != nil {
+		return Value{}, err
+	}
+	var olds []Value
+	for _, f := range e.still(now) {
+		open, err := s.keys.opener(purposeValue, name, f.Version, f.Sealed)
+		if err != nil {
+			return Value{}, fmt.Errorf("version %d: %w", f.Version, err)
+		}
+		olds = append(olds, Value{open: open})
+	}
+	return v.Replacing(olds...), nil
+}
+
+func (s *Store) find(name string) (entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.refresh(); err != nil {
-		return nil, err
+		return entry{}, err
 	}
-	sealed, ok := s.held.sealed[name]
+	e, ok := s.held.secrets[name]
 	if !ok {
-		return nil, ErrNotFound
+		return entry{}, ErrNotFound
 	}
-	return sealed, nil // never changed in place
+	return e, nil // never changed in place
 }
 
 // Names are the secrets that the store holds, sorted; nil if it cannot be read any more.
@@ -166,7 +136,25 @@ func (s *Store) Names() []string {
 	if err := s.refresh(); err != nil {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(s.held.sealed))
+	return slices.Sorted(maps.Keys(s.held.secrets))
+}
+
+// List implements Provider.
+func (s *Store) List() ([]Info, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refresh(); err != nil {
+		return nil, err
+	}
+	list := make([]Info, 0, len(s.held.secrets))
+	for _, name := range slices.Sorted(maps.Keys(s.held.secrets)) {
+		e := s.held.secrets[name]
+		list = append(list, Info{
+			Name: name, Provider: s.Provider(), Version: e.Version, Set: e.Set, Expires: e.Expires,
+			Short: e.Short, Former: len(e.still(s.now())),
+		})
+	}
+	return list, nil
 }
 
 // refresh reads the file if it is not the one that was read last. s.mu is held.
@@ -181,54 +169,38 @@ func (s *Store) refresh() error {
 	return s.load()
 }
 
+// load reads the file. s.mu is held.
 func (s *Store) load() error {
 	f, err := os.Open(s.path)
 	if err != nil {
 		return err
 	}
-	defer f.Close() // read only: nothing to lose
-	info, err := f.Stat()
+	info, c, err := s.readContent(f)
 	if err != nil {
-		return err
+		return errors.Join(err, f.Close())
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return err
+	if s.open != nil {
+		_ = s.open.Close() // read only: nothing to lose
 	}
-	c, err := decode(text, s.keys)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.path, err)
-	}
-	s.held, s.seen = c, stamp{info, info.Size(), info.ModTime()}
+	s.held, s.seen, s.open = c, stamp{info}, f
 	return nil
 }
 
-// change applies edit to what is in the file now and writes the result, alone among all
-// processes. s.mu is held.
-func (s *Store) change(edit func(*content) error) (err error) {
-	unlock, err := lock(s.path + ".lock")
+func (s *Store) readContent(f *os.File) (fs.FileInfo, content, error) {
+	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, content{}, err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	next := content{sealed: map[string][]byte{}}
-	switch err := s.load(); {
-	case errors.Is(err, fs.ErrNotExist) && s.seen.info == nil: // the first write
-	case err != nil:
-		return err
-	default:
-		next = content{seq: s.held.seq, sealed: maps.Clone(s.held.sealed)}
-	}
-	if err := edit(&next); err != nil {
-		return err
-	}
-	next.seq++
-	text, err := encode(next, s.keys)
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return err
+		return nil, content{}, err
 	}
-	if err := replace(s.path, text); err != nil {
-		return err
+	c, err := decode(text, s.keys)
+	if err == nil && c.seq < s.held.seq {
+		err = fmt.Errorf("older than what was read before; start again to use it: %w", ErrDamaged)
 	}
-	return s.load()
+	if err != nil {
+		return nil, content{}, fmt.Errorf("%s: %w", s.path, err)
+	}
+	return info, c, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -61,31 +62,54 @@ func TestStoreRefusesAnotherKeyring(t *testing.T) {
 }
 
 func TestStoreRefusesAChangedFile(t *testing.T) {
+	type former struct {
+		Version uint64 `json:"version"`
+		Until   string `json:"until"`
+		Sealed  []byte `json:"sealed"`
+	}
+	type entry struct {
+		Version uint64   `json:"version"`
+		Set     string   `json:"set,omitempty"`
+		Expires string   `json:"expires,omitempty"`
+		Short   bool     `json:"short,omitempty"`
+		Sealed  []byte   `json:"sealed"`
+		Former  []former `json:"former,omitempty"`
+	}
 	type file struct {
-		Format string            `json:"format"`
-		Seq    uint64            `json:"seq"`
-		Check  []byte            `json:"check"`
-		Sealed map[string][]byte `json:"sealed"`
-		Sum    []byte            `json:"sum"`
+		Format  string            `json:"format"`
+		Seq     uint64            `json:"seq"`
+		Check   []byte            `json:"check"`
+		Secrets map[string]*entry `json:"secrets"`
+		Sum     []byte            `json:"sum"`
 	}
 	tests := []struct {
 		name   string
 		change func(*file)
 	}{
-		{"moved to another name", func(f *file) { f.Sealed["b"] = f.Sealed["a"] }},
-		{"renamed", func(f *file) { f.Sealed["c"] = f.Sealed["a"]; delete(f.Sealed, "a") }},
-		{"removed", func(f *file) { delete(f.Sealed, "a") }},
-		{"a bit", func(f *file) { f.Sealed["a"][20] ^= 1 }},
+		{"moved to another name", func(f *file) { f.Secrets["b"] = f.Secrets["a"] }},
+		{"its ciphertext moved", func(f *file) { f.Secrets["b"].Sealed = f.Secrets["a"].Sealed }},
+		{"renamed", func(f *file) { f.Secrets["c"] = f.Secrets["a"]; delete(f.Secrets, "a") }},
+		{"removed", func(f *file) { delete(f.Secrets, "a") }},
+		{"a bit", func(f *file) { f.Secrets["a"].Sealed[20] ^= 1 }},
+		{"the earlier value put back", func(f *file) { f.Secrets["a"].Sealed = f.Secrets["a"].Former[0].Sealed }},
+		{"the earlier value forgotten", func(f *file) { f.Secrets["a"].Former = nil }},
+		{"its version", func(f *file) { f.Secrets["a"].Version++ }},
+		{"its expiry", func(f *file) { f.Secrets["a"].Expires = "" }},
+		{"its age", func(f *file) { f.Secrets["a"].Set = "2020-01-01T00:00:00Z" }},
 		{"the number", func(f *file) { f.Seq++ }},
 		{"the sum", func(f *file) { f.Sum = nil }},
-		{"the format", func(f *file) { f.Format = "pointsman-secrets/2" }},
+		{"the format", func(f *file) { f.Format = "pointsman-secrets/3" }},
+		{"an older format", func(f *file) { f.Format = "pointsman-secrets/1" }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir, k := t.TempDir(), keyring(t)
 			s := open(t, dir, k)
-			set(t, s, "a", canary)
+			set(t, s, "a", "the earlier one")
 			set(t, s, "b", "another")
+			if err := s.Rotate("a", []byte(canary), secret.Terms{Expires: time.Now().Add(time.Hour), Overlap: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
 			path := filepath.Join(dir, "secrets.json")
 			var f file
 			if err := json.Unmarshal([]byte(readFile(t, path)), &f); err != nil {

@@ -3,7 +3,6 @@
 package secret
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,22 +14,54 @@ const redacted = "[secret]"
 // encoding/json and in log/slog. The bytes sit behind a closure, because fmt reads through
 // the unexported fields of structs that hold a Value; there it prints an address.
 // The zero Value is empty. Values are immutable and safe for concurrent use.
-type Value struct{ open func() []byte }
+//
+// Between two uses no plaintext lies in Go's heap: a sealed value is decrypted by each
+// Expose, one that has no ciphertext lies in a page of its own (see Take).
+type Value struct {
+	open   func() []byte   // a copy that the caller owns
+	former func() [][]byte // copies that the caller owns; nil: there are none
+}
 
-// newValue returns a Value of a copy of plain.
-func newValue(plain []byte) Value {
-	plain = bytes.Clone(plain)
-	return Value{open: func() []byte { return plain }}
+// Take returns a Value of plain, which it takes over and wipes. The bytes move out of Go's
+// heap, into memory that is neither swapped nor dumped where the system allows that, and
+// are wiped there when the last Value that holds them is gone.
+//
+// It is for providers; nothing else makes values.
+func Take(plain []byte) Value { return Value{open: hold(plain).copy} }
+
+// Replacing returns v as a value that replaced former, which its Former returns.
+func (v Value) Replacing(former ...Value) Value {
+	if len(former) == 0 {
+		return v
+	}
+	v.former = func() [][]byte {
+		all := make([][]byte, len(former))
+		for i, f := range former {
+			all[i] = f.Expose()
+		}
+		return all
+	}
+	return v
 }
 
 // Expose returns a copy of the bytes. It is the one way to them: whoever calls it is
-// answerable for where they go. Do not keep the result and do not convert it to a string
-// that outlives the use.
+// answerable for where they go. Wipe the result after use (clear) and do not convert it to
+// a string that outlives the use.
 func (v Value) Expose() []byte {
 	if v.open == nil {
 		return nil
 	}
-	return bytes.Clone(v.open())
+	return v.open()
+}
+
+// Former returns copies of the values that this one replaced a short while ago: they may
+// still be in what a back end says, and are to be taken out of it like the value itself.
+// Wipe them after use. They are never to be sent.
+func (v Value) Former() [][]byte {
+	if v.former == nil {
+		return nil
+	}
+	return v.former()
 }
 
 // Format implements fmt.Formatter.
