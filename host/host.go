@@ -10,15 +10,18 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
+	"pointsman/host/admission"
 	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/capability/httpcap"
 	"pointsman/host/capability/logcap"
 	"pointsman/host/consumer"
+	"pointsman/host/credential"
 	"pointsman/host/deploy"
 	"pointsman/host/egress"
 	"pointsman/host/rest"
@@ -34,6 +37,13 @@ type Config struct {
 	// Keyring is the file of the master keys; empty means DATA/keyring.json. Keep it on
 	// another disk than Data's backups.
 	Keyring string
+	// Unlock says where what opens a wrapped keyring is, and Providers who provides secrets;
+	// both in the words of the command line, for who opens Keys and Secrets.
+	Unlock, Providers string
+	// Keys and Secrets are the opened keyring and providers. New opens a keyring in the clear
+	// and the store in Data where they are nil.
+	Keys    *secret.Keyring
+	Secrets Secrets
 	// TLS of the consumer listener. Either it or Plain must be set.
 	TLS *tls.Config
 	// Plain means HTTP without TLS, for a gateway on the same machine that speaks it.
@@ -43,10 +53,34 @@ type Config struct {
 	CompileWorker bool
 	// Engine is what runs plugins; see sandbox.Options.Engine. "" takes the best that works.
 	Engine string
+	// SandboxMemory is how many bytes all sandboxes together may take, outside of Go's heap;
+	// 0 means half of what the process may use: see admission.DefaultBudget.
+	SandboxMemory uint64
 	// Pages is what sandbox.FindPages returned before the process made itself undumpable; nil
 	// in a process that does not.
 	Pages *sandbox.Pages
 	Log   *slog.Logger
+}
+
+// Secrets opens secrets by name; secret.Chain and secret.Store do.
+type Secrets interface {
+	Get(name string) (secret.Value, error)
+}
+
+// open returns the keyring and the secrets that c names.
+func (c Config) open() (_ *secret.Keyring, _ Secrets, err error) {
+	keyring, secrets := c.Keys, c.Secrets
+	if keyring == nil {
+		if keyring, err = secret.OpenKeyring(c.KeyringPath(), false); err != nil {
+			return nil, nil, fmt.Errorf("open the keyring: %w", err)
+		}
+	}
+	if secrets == nil {
+		if secrets, err = secret.OpenStore(c.Data, keyring); err != nil {
+			return nil, nil, fmt.Errorf("open the secrets: %w", err)
+		}
+	}
+	return keyring, secrets, nil
 }
 
 // KeyringPath is the file of the master keys.
@@ -69,13 +103,9 @@ type Host struct {
 // New wires a broker on the state in c.Data, which must hold a keyring. It serves nothing
 // before Apply and Serve.
 func New(c Config) (*Host, error) {
-	keyring, err := secret.OpenKeyring(c.KeyringPath(), false)
+	keyring, secrets, err := c.open()
 	if err != nil {
-		return nil, fmt.Errorf("open the keyring: %w", err)
-	}
-	secrets, err := secret.OpenStore(c.Data, keyring)
-	if err != nil {
-		return nil, fmt.Errorf("open the secrets: %w", err)
+		return nil, err
 	}
 	keys, err := consumer.OpenKeys(c.Data, keyring.MAC)
 	if err != nil {
@@ -98,10 +128,15 @@ func New(c Config) (*Host, error) {
 		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
 	c.Log.Info("plugins run on an engine", "engine", engine.Name())
+	from := "configured"
+	if c.SandboxMemory == 0 {
+		c.SandboxMemory, from = admission.DefaultBudget(os.DirFS("/"))
+	}
+	c.Log.Info("sandboxes have a budget of memory", "bytes", c.SandboxMemory, "from", from)
 	h := &Host{log: c.Log, audit: record, engine: engine}
 	h.deployer = deploy.New(deploy.Parts{
 		Engine: engine,
-		Credential: func(name string) (egress.Credential, error) {
+		Credential: func(name string) (credential.Secret, error) {
 			value, err := secrets.Get(name)
 			if err != nil {
 				return nil, err // not a nil Value inside a Credential that is not nil
@@ -113,7 +148,7 @@ func New(c Config) (*Host, error) {
 		Gate: func(backends map[string]*egress.Backend) *capability.Gate {
 			return &capability.Gate{Capabilities: Capabilities(c.Log, backends), Recorder: record, Fault: h.fault}
 		},
-		Log: c.Log,
+		Memory: c.SandboxMemory, Inspect: compiler.Inspect, Log: c.Log,
 	})
 	h.server, err = rest.New(rest.Options{
 		Broker: front{h.deployer}, Recorder: record, TLS: c.TLS, Plain: c.Plain, Log: c.Log,

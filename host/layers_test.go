@@ -21,10 +21,16 @@ var layers = map[string]int{
 	"host/manifest":                  1,
 	"host/grant":                     1,
 	"host/secret":                    1,
+	"host/secret/plain":              2,
+	"host/secret/vault":              2,
+	"host/secret/vault/vaulttest":    2,
+	"host/secret/secrettest":         2,
 	"host/egress":                    1,
+	"host/credential":                1,
 	"host/audit":                     1,
 	"host/consumer":                  1,
 	"host/wasm":                      1,
+	"host/admission":                 1,
 	"host/sandbox":                   2,
 	"host/pipeline":                  2,
 	"host/capability":                3,
@@ -33,6 +39,7 @@ var layers = map[string]int{
 	"host/capability/logcap":         4,
 	"host/deploy":                    5,
 	"host/rest":                      6,
+	"host/adminsock":                 6,
 	"host":                           7,
 	"cmd/backends/sim":               7,
 	"cmd/pointsman":                  8,
@@ -48,14 +55,21 @@ var owners = map[string][]string{
 	"github.com/labstack/echo":      {"host/rest"},
 	"go.yaml.in/yaml":               {"host/manifest"},
 	"net/http/cookiejar":            {},
+	"net/http/pprof":                {},
+	"golang.org/x/crypto/argon2":    {"host/secret"},
+	"golang.org/x/term":             {"cmd/pointsman"},
 	"unsafe":                        {"pdk", "host/sandbox"},
 	"plugin":                        {},
 	"github.com/spf13/cobra":        {"cmd/pointsman"},
 	"github.com/santhosh-tekuri":    {"host/manifest"},
 	"github.com/go-json-experiment": nil, // anyone in host; see std for pdk
-	"github.com/failsafe-go":        {"host/egress"},
+	"github.com/failsafe-go":        {"host/admission", "host/egress"},
 	"code.dny.dev/ssrf":             {"host/egress"},
 	"golang.org/x/time/rate":        {"host/consumer", "host/egress"},
+	"github.com/go-jose":            {"host/credential"},
+	"github.com/aws":                {"host/credential"},
+	"golang.org/x/oauth2":           {}, // what host/credential is compared with in its tests
+	"github.com/Shopify/toxiproxy":  {}, // the bad network of host/egress's tests
 }
 
 // engines may not even be used by tests of other packages: what they need to know of a

@@ -207,7 +207,9 @@ func wireError(err error) wire.Error {
 		code = wire.NotFound
 	case broker.RateLimited:
 		code, after = wire.RateLimited, e.After
-	case broker.Unavailable, broker.Upstream, broker.UpstreamTimeout, broker.Canceled:
+	case broker.Unavailable: // a breaker that is open says for how long
+		code, after = wire.Transient, e.After
+	case broker.Upstream, broker.UpstreamTimeout, broker.Canceled:
 		code = wire.Transient
 	}
 	message := e.Detail

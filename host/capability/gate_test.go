@@ -272,7 +272,7 @@ func TestGateFailures(t *testing.T) {
 		{"too large", &broker.Error{Kind: broker.TooLarge, Detail: "d", Err: cause}, nil, wire.Error{Code: wire.Permanent, Message: "d"}, []audit.Use{allowed}, canary, false},
 		{"not found", &broker.Error{Kind: broker.NotFound, Detail: "d", Err: cause}, nil, wire.Error{Code: wire.NotFound, Message: "d"}, []audit.Use{allowed}, canary, false},
 		{"rate limited", &broker.Error{Kind: broker.RateLimited, Detail: "d", Err: cause, After: 1500 * time.Millisecond}, nil, wire.Error{Code: wire.RateLimited, Message: "d", AfterMS: 1500}, []audit.Use{allowed}, canary, false},
-		{"unavailable", &broker.Error{Kind: broker.Unavailable, Detail: "d", Err: cause, After: time.Second}, nil, wire.Error{Code: wire.Transient, Message: "d"}, []audit.Use{allowed}, canary, false},
+		{"unavailable", &broker.Error{Kind: broker.Unavailable, Detail: "d", Err: cause, After: time.Second}, nil, wire.Error{Code: wire.Transient, Message: "d", AfterMS: 1000}, []audit.Use{allowed}, canary, false},
 		{"upstream", &broker.Error{Kind: broker.Upstream, Detail: "d", Err: cause}, nil, wire.Error{Code: wire.Transient, Message: "d"}, []audit.Use{allowed}, canary, false},
 		{"canceled", &broker.Error{Kind: broker.Canceled, Err: cause}, nil, wire.Error{Code: wire.Transient, Message: "canceled"}, []audit.Use{allowed}, canary, false},
 		{"too slow", &broker.Error{Kind: broker.UpstreamTimeout, Detail: "d", Err: cause}, nil, wire.Error{Code: wire.Transient, Message: "d"}, []audit.Use{allowed}, canary, true},

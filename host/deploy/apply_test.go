@@ -65,6 +65,8 @@ func TestApplyRefuses(t *testing.T) {
 		{"secret that is not sealed", backendDoc("crm", `{url: "https://crm.acme.example", auth: {secret: token, as: bearer}}`) + pluginDoc("own", usesHTTP) + call, nil, []string{"PM4004"}, []string{"pointsman secret set token"}, true},
 		{"memory that does not suffice", echoing("x") + pluginDoc("large", "{module: {path: large_memory.wasm}, limits: {memory: 64KiB}}"), nil, []string{"PM4006"}, []string{"plugin large"}, true},
 		{"import that nobody offers", echoing("x") + pluginDoc("p", "{module: {path: p.wasm}}"), map[string][]byte{"p.wasm": importsSystem}, []string{"PM4006"}, []string{"import env.system is not offered"}, false},
+		{"an initializer that traps", echoing("x") + pluginDoc("p", "{module: {path: init_trap.wasm}}"), nil, []string{"PM4006"}, []string{"its initialization broke off: trap: unreachable [ctors]"}, true},
+		{"a start function that loops", echoing("x") + pluginDoc("p", "{module: {path: start_spin.wasm}, limits: {time: 100ms}}"), nil, []string{"PM4006"}, []string{"its initialization broke off: timeout [begin]"}, true},
 		{"imports of all sorts", echoing("x") + pluginDoc("p", "{module: {path: refused_unknown.wasm}}"), nil, []string{"PM4002", "PM4002", "PM4006", "PM4006", "PM4006"},
 			[]string{"grants.http", "grants.extism", "env.system", "extism:host/env.free has another signature", "main_1.f"}, false},
 		{"all at once", backendDoc("a", `{url: "https://a.example", auth: {secret: token, as: bearer}}`) + backendDoc("b", `{url: "https://b.example", tls: {ca: b.pem}}`) +
@@ -172,7 +174,7 @@ func TestModuleMustBeAFile(t *testing.T) {
 }
 
 func TestCodesAreExplained(t *testing.T) {
-	for _, code := range []string{deploy.CodeModule, deploy.CodeGrant, deploy.CodeFunction, deploy.CodeSecret, deploy.CodeBackend, deploy.CodeCompile} {
+	for _, code := range []string{deploy.CodeModule, deploy.CodeGrant, deploy.CodeFunction, deploy.CodeSecret, deploy.CodeBackend, deploy.CodeCompile, deploy.CodeMemory} {
 		if c, ok := deploy.Explain(code); !ok || c.ID != code || c.Title == "" || c.Explanation == "" {
 			t.Errorf("%s is not explained: %+v", code, c)
 		}

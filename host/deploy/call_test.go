@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"pointsman/host/broker"
-	"pointsman/host/deploy"
+	"pointsman/host/manifest"
 	"pointsman/host/sandbox"
 )
 
@@ -159,14 +159,14 @@ func TestSlots(t *testing.T) {
 	r, release := s.deployer.Acquire()
 	defer release()
 	var served, holding sync.WaitGroup
-	for range deploy.SlotsPerPlugin {
+	for range manifest.DefaultConcurrency {
 		holding.Go(func() {
 			if got, err := serveOn(context.Background(), r, "/say"); err != nil || got != `{"said":"hello"}` {
 				t.Errorf("who has a slot gets %s, %v", got, err)
 			}
 		})
 	}
-	within(t, "all slots are taken", func() bool { return running.Load() == deploy.SlotsPerPlugin })
+	within(t, "all slots are taken", func() bool { return running.Load() == manifest.DefaultConcurrency })
 	for range 5 {
 		served.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
@@ -193,8 +193,8 @@ func TestSlots(t *testing.T) {
 	if got, err := serveOn(context.Background(), r, "/say"); err != nil || got != `{"said":"hello"}` {
 		t.Errorf("afterwards: %s, %v, want a free slot", got, err)
 	}
-	if n := most.Load(); n != deploy.SlotsPerPlugin {
-		t.Errorf("%d ran at once, want %d", n, deploy.SlotsPerPlugin)
+	if n := most.Load(); n != manifest.DefaultConcurrency {
+		t.Errorf("%d ran at once, want %d", n, manifest.DefaultConcurrency)
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	CodeSecret   = "PM4004"
 	CodeBackend  = "PM4005"
 	CodeCompile  = "PM4006"
+	CodeMemory   = "PM4007"
 )
 
 // Explain returns what one of these codes means, and whether it is one.
@@ -24,7 +25,8 @@ func Explain(id string) (manifest.Code, bool) {
 		{ID: CodeFunction, Title: "no such function", Explanation: "A step calls a function that the plugin does not have. The message lists those that it has."},
 		{ID: CodeSecret, Title: "no such secret", Explanation: "A back end's credential is not sealed yet. `pointsman secret set NAME < FILE` seals it."},
 		{ID: CodeBackend, Title: "back end not usable", Explanation: "A back end cannot be set up as its manifest says: its CA bundle cannot be read, or its address is not one that is ever dialled."},
-		{ID: CodeCompile, Title: "module refused by the engine", Explanation: "The module is valid, but the sandbox engine will not run it: it imports something that is not offered, or with another signature, or needs more memory than spec.limits.memory gives."},
+		{ID: CodeCompile, Title: "module refused by the engine", Explanation: "The module is valid, but the sandbox engine will not run it: it imports something that is not offered, or with another signature, needs more memory than spec.limits.memory gives, or its initialization broke off: it has spec.limits.time for that, as for a call, and no operations."},
+		{ID: CodeMemory, Title: "memory reserved beyond the budget", Explanation: "Every plugin reserves memory for spec.limits.reserved sandboxes (1 unless written), each of spec.limits.memory (64MiB unless written) and 4MiB for the kernel. The sum over all plugins must fit what the server gives its sandboxes: `pointsman serve --sandbox-memory SIZE`, half of the machine's or the cgroup's memory unless written. Reserve or give less to the plugins that the message names, deploy fewer, or give the server more. `pointsman validate` does not know the server's budget."},
 	}
 	i := slices.IndexFunc(all, func(c manifest.Code) bool { return c.ID == id })
 	if i < 0 {

@@ -4,7 +4,6 @@ package deploy
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,13 +16,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pointsman/host/admission"
 	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/consumer"
+	"pointsman/host/credential"
 	"pointsman/host/egress"
-	"pointsman/host/manifest"
 	"pointsman/host/sandbox"
+	"pointsman/host/wasm"
 )
 
 // drainTime is how long an old release may finish its requests: the longest deadline that
@@ -35,12 +36,18 @@ type Parts struct {
 	Engine sandbox.Engine
 	// Credential returns a secret by name; it is asked at every use, so that a rotated
 	// value is taken up at once, and once at deployment, so that a missing one is found.
-	Credential func(name string) (egress.Credential, error)
+	Credential func(name string) (credential.Secret, error)
 	Keys       *consumer.Keys
 	Audit      *audit.Log
 	// Gate lends the powers that plugins of a release with these back ends can have.
 	Gate func(backends map[string]*egress.Backend) *capability.Gate
-	Log  *slog.Logger
+	// Memory is how many bytes all sandboxes together may take, of all releases that run.
+	// With none, no release that has plugins is deployed.
+	Memory uint64
+	// Inspect reads a module, as wasm.Inspect does; nil means that. One that remembers makes
+	// deploying an unchanged module cheap.
+	Inspect func(module []byte) (*wasm.Info, error)
+	Log     *slog.Logger
 }
 
 // Source is where a release comes from.
@@ -51,8 +58,9 @@ type Source struct {
 
 // Deployer holds the live release and replaces it. Safe for concurrent use.
 type Deployer struct {
-	parts Parts
-	live  atomic.Pointer[Release]
+	parts  Parts
+	memory *admission.Memory
+	live   atomic.Pointer[Release]
 
 	applying sync.Mutex // one deployment at a time
 	number   uint64     // guarded by applying
@@ -78,7 +86,10 @@ var ErrClosed = errors.New("deploy: closed")
 
 // New returns a Deployer without a release: every request is answered Unavailable.
 func New(parts Parts) *Deployer {
-	return &Deployer{parts: parts, open: newSpan(), patience: newSpan()}
+	if parts.Inspect == nil {
+		parts.Inspect = wasm.Inspect
+	}
+	return &Deployer{parts: parts, memory: admission.NewMemory(parts.Memory), open: newSpan(), patience: newSpan()}
 }
 
 // Check builds the release that src describes, as Apply would, and throws it away. It
@@ -113,11 +124,19 @@ func (d *Deployer) Apply(ctx context.Context, by broker.Principal, src Source) e
 		return errors.Join(fmt.Errorf("record the deployment: %w", err), next.close(ctx))
 	}
 	d.number = next.number
-	old := d.live.Swap(next)
+	old := d.swap(next)
 	d.parts.Log.Info("release is live", "release", next.number, "digest", next.digest,
 		"plugins", len(next.plugins), "routes", next.routes.count)
 	d.drain(old)
 	return nil
+}
+
+// swap makes next live, nil for none, and returns what was. The reservations of next count
+// from here on and those of the old release no more; calls that run are not touched.
+func (d *Deployer) swap(next *Release) (old *Release) {
+	old = d.live.Swap(next)
+	d.memory.Swap(old.shares(), next.shares())
+	return old
 }
 
 // record writes down who deploys what, before it has an effect: every plugin whose module
@@ -184,25 +203,9 @@ func (d *Deployer) Close(ctx context.Context) error {
 	defer d.applying.Unlock()
 	defer context.AfterFunc(ctx, d.patience.end)()
 	var err error
-	if old := d.live.Swap(nil); old != nil {
+	if old := d.swap(nil); old != nil {
 		err = old.close(ctx)
 	}
 	d.drains.Wait()
 	return err
-}
-
-// caPool reads the CA bundle of a back end.
-func caPool(manifests fs.FS, tls *manifest.TLS) (*x509.CertPool, error) {
-	if tls == nil || tls.CA == "" {
-		return nil, nil // the system's
-	}
-	pem, err := fs.ReadFile(manifests, tls.CA)
-	if err != nil {
-		return nil, fmt.Errorf("tls.ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls.ca: %s holds no PEM certificate", tls.CA)
-	}
-	return pool, nil
 }

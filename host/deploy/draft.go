@@ -32,6 +32,9 @@ type draftPlugin struct {
 	grant    grant.Grant
 }
 
+// inspector reads a module; see Parts.Inspect.
+type inspector = func(module []byte) (*wasm.Info, error)
+
 // Summary counts what a valid folder holds.
 type Summary struct {
 	Backends  int    `json:"backends"`
@@ -45,7 +48,7 @@ type Summary struct {
 // offered are the capabilities of the host. The faults are all that there are; with errors
 // among them there is no summary.
 func Validate(src Source, offered []string) (Summary, manifest.Faults) {
-	d, faults := newDraft(src, offered)
+	d, faults := newDraft(src, offered, wasm.Inspect)
 	if faults.HasErrors() {
 		return Summary{}, faults
 	}
@@ -56,7 +59,7 @@ func Validate(src Source, offered []string) (Summary, manifest.Faults) {
 }
 
 // newDraft parses the manifests, reads and checks the modules, and approves their grants.
-func newDraft(src Source, offered []string) (*draft, manifest.Faults) {
+func newDraft(src Source, offered []string, inspect inspector) (*draft, manifest.Faults) {
 	set, faults := manifest.Load(src.Manifests)
 	if faults.HasErrors() {
 		return nil, faults
@@ -72,7 +75,7 @@ func newDraft(src Source, offered []string) (*draft, manifest.Faults) {
 		}
 	}
 	for _, m := range set.Plugins {
-		p, fs := newDraftPlugin(src.Modules, m, offered)
+		p, fs := newDraftPlugin(src.Modules, m, offered, inspect)
 		faults = append(faults, fs...)
 		d.plugins[m.Name] = p
 	}
@@ -88,7 +91,7 @@ func newDraft(src Source, offered []string) (*draft, manifest.Faults) {
 	return d, faults
 }
 
-func newDraftPlugin(modules fs.FS, m *manifest.Plugin, offered []string) (*draftPlugin, manifest.Faults) {
+func newDraftPlugin(modules fs.FS, m *manifest.Plugin, offered []string, inspect inspector) (*draftPlugin, manifest.Faults) {
 	p := &draftPlugin{manifest: m}
 	module, err := readModule(modules, m.Module.Path)
 	if err != nil {
@@ -99,7 +102,7 @@ func newDraftPlugin(modules fs.FS, m *manifest.Plugin, offered []string) (*draft
 		return p, manifest.Faults{fault(m.Pos, CodeModule, "spec.module.sha256",
 			"plugin %s: %s has the digest %s, not the pinned %s", m.Name, m.Module.Path, got, m.Module.SHA256)}
 	}
-	p.info, err = wasm.Inspect(module)
+	p.info, err = inspect(module)
 	if err != nil {
 		return p, manifest.Faults{fault(m.Pos, CodeModule, "spec.module", "plugin %s: %s: %v", m.Name, m.Module.Path, err)}
 	}

@@ -1,5 +1,16 @@
 package deploy
 
+import (
+	"time"
+
+	"pointsman/host/admission"
+)
+
+// Judge shows judge.
+func Judge(err error, took, waited, limit time.Duration) admission.Verdict {
+	return judge(err, took, waited, limit)
+}
+
 // NewReleaseOf returns a release with these routes, each a method and a path template, and
 // nothing else: enough for Match. The name of a route is its endpoint.
 func NewReleaseOf(endpoints [][2]string) *Release {
@@ -9,6 +20,3 @@ func NewReleaseOf(endpoints [][2]string) *Release {
 	}
 	return r
 }
-
-// SlotsPerPlugin is how many calls of one plugin run at the same time.
-const SlotsPerPlugin = slotsPerPlugin

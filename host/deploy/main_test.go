@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -20,10 +21,12 @@ import (
 	"pointsman/host/capability/httpcap"
 	"pointsman/host/capability/logcap"
 	"pointsman/host/consumer"
+	"pointsman/host/credential"
 	"pointsman/host/deploy"
 	"pointsman/host/egress"
 	"pointsman/host/sandbox"
 	"pointsman/host/secret"
+	"pointsman/host/wasm"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,12 +43,19 @@ type site struct {
 	audit    *audit.Log
 	dir      string
 	log      *lines
+	inspects atomic.Int64 // modules that were inspected
 
 	mu       sync.Mutex
 	backends []map[string]*egress.Backend // guarded by mu; of every release that was compiled
 }
 
 func newSite(t *testing.T) *site {
+	t.Helper()
+	return newSiteOf(t, 64<<30)
+}
+
+// newSiteOf is a site whose sandboxes may take so many bytes.
+func newSiteOf(t *testing.T, memory uint64) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), log: &lines{}}
 	keyring, err := secret.OpenKeyring(filepath.Join(s.dir, "keyring.json"), true)
@@ -61,14 +71,14 @@ func newSite(t *testing.T) *site {
 	s.engine = &watched{Engine: engine, open: map[*watchedModule]bool{}}
 	s.deployer = deploy.New(deploy.Parts{
 		Engine: s.engine,
-		Credential: func(name string) (egress.Credential, error) {
+		Credential: func(name string) (credential.Secret, error) {
 			value, err := s.secrets.Get(name)
 			if err != nil {
 				return nil, err
 			}
 			return value, nil
 		},
-		Keys: s.keys, Audit: s.audit, Gate: s.gate, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Keys: s.keys, Audit: s.audit, Gate: s.gate, Memory: memory, Inspect: s.inspect, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -96,6 +106,11 @@ func (s *site) gate(backends map[string]*egress.Backend) *capability.Gate {
 		Capabilities: []capability.Capability{&httpcap.HTTP{Backends: backends}, &logcap.Log{Sink: noLog{}}},
 		Recorder:     s.audit, Fault: func(broker.Call, string, error) {},
 	}
+}
+
+func (s *site) inspect(module []byte) (*wasm.Info, error) {
+	s.inspects.Add(1)
+	return wasm.Inspect(module)
 }
 
 func (s *site) apply(src deploy.Source) {

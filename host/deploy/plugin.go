@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"pointsman/host/admission"
 	"pointsman/host/broker"
 	"pointsman/host/grant"
 	"pointsman/host/pipeline"
@@ -16,17 +17,14 @@ import (
 	"pointsman/pdk/wire"
 )
 
-// slotsPerPlugin bounds the sandboxes of one plugin that run at the same time, so that a
-// runaway plugin cannot take the memory of all: 32 times the default limit is 2 GiB.
-const slotsPerPlugin = 32
-
 // plugin is one compiled module with its grant.
 type plugin struct {
 	name   string
 	digest string // SHA-256 of the module as delivered, hex
 	grant  grant.Grant
 	module sandbox.Module
-	slots  chan struct{}
+	time   time.Duration // that one call may take; 0: what the engine takes for it
+	guard  *admission.Guard
 }
 
 // runner calls plugins for one request.
@@ -38,18 +36,18 @@ type runner struct {
 // Run calls one function of a plugin in a pristine sandbox. Errors are *broker.Error.
 func (r runner) Run(ctx context.Context, step pipeline.StepCall, input []byte) ([]byte, error) {
 	p := r.release.plugins[step.Plugin]
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
+	leave, err := p.guard.Enter(ctx, admission.Caller{Route: r.call.Route, Consumer: r.call.Principal.ID})
+	if err != nil {
+		return nil, err
 	}
-	if err := ctx.Err(); err != nil { // also when a slot became free at that very moment
-		return nil, &broker.Error{Kind: broker.Unavailable, Detail: "no sandbox became free in time", Err: err}
-	}
+	verdict := admission.Broken // if the engine breaks down over it
+	defer func() { leave(verdict) }()
 	call := r.call
 	call.Step, call.Plugin, call.Function = step.Step, step.Plugin, step.Function
 	call.Witness = new(broker.Witness)
+	began := time.Now()
 	out, err := p.module.Call(broker.WithCall(ctx, call), step.Function, input)
+	verdict = judge(err, time.Since(began), call.Witness.Waiting(), p.time)
 	if err != nil {
 		failure := classify(err, call.Witness)
 		r.tell(ctx, call, failure.Kind, err)
@@ -58,18 +56,23 @@ func (r runner) Run(ctx context.Context, step pipeline.StepCall, input []byte) (
 	return out, nil
 }
 
-// tell puts what a plugin said when it failed into the log. It is a stranger's text and may
-// hold data of the request: it goes nowhere else, and only into its own field.
+// tell puts what a plugin said when it failed into the log, or where it broke off, with the
+// last host function that it called. Its words and the names of its functions are a
+// stranger's text and may hold data of the request: they go nowhere else, and only into
+// their own field, escaped as what it writes itself.
 func (r runner) tell(ctx context.Context, call broker.Call, kind broker.Kind, err error) {
-	level, text := slog.LevelWarn, err.Error()
+	level, text, hostCall := slog.LevelWarn, err.Error(), ""
 	if kind == broker.NotFound || kind == broker.Canceled { // nothing that an operator would act on
 		level = slog.LevelDebug
 	}
 	if guest, ok := errors.AsType[*sandbox.GuestError](err); ok {
-		text = guest.Text
+		text, hostCall = sandbox.Printable(guest.Text), guest.HostCall
+	}
+	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
+		hostCall = fault.HostCall
 	}
 	r.release.log.Log(ctx, level, "a plugin failed", "call", call.Request, "route", call.Route, "step", call.Step,
-		"kind", kind.String(), slog.Group("plugin", "name", call.Plugin, "function", call.Function, "msg", text))
+		"kind", kind.String(), slog.Group("plugin", "name", call.Plugin, "function", call.Function, "host_call", hostCall, "msg", text))
 }
 
 // classify says what a failed sandbox call means for the request. A guest's own words

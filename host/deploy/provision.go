@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"pointsman/host/admission"
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/consumer"
@@ -21,7 +22,7 @@ import (
 // build makes a release out of src: valid, with its back ends open, its modules compiled
 // and its routes planned. What fails half-way is closed again.
 func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Release, error) {
-	draft, faults := newDraft(src, d.parts.Gate(nil).Names())
+	draft, faults := newDraft(src, d.parts.Gate(nil).Names(), d.parts.Inspect)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
@@ -43,6 +44,7 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 		r.rates[broker.PrincipalID(c.Name)] = rateOf(c.Rate)
 	}
 	faults = append(d.openBackends(r, src, draft), d.compile(ctx, r, draft)...)
+	faults = append(faults, d.overBudget(draft.set)...)
 	if err := context.Cause(ctx); err != nil { // what was not compiled for that is no fault
 		return nil, errors.Join(err, r.close(ctx))
 	}
@@ -60,44 +62,12 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 	return r, nil
 }
 
-func (d *Deployer) openBackends(r *Release, src Source, draft *draft) manifest.Faults {
-	var faults manifest.Faults
-	for _, m := range draft.set.Backends {
-		config := egress.Config{
-			Name: m.Name, URL: m.HTTP.URL, Private: m.HTTP.Private, Insecure: m.HTTP.Insecure,
-			Time: m.HTTP.Limits.Time, Bytes: m.HTTP.Limits.Bytes, Concurrent: m.HTTP.Limits.Concurrent,
-		}
-		var err error
-		if config.RootCAs, err = caPool(src.Manifests, m.HTTP.TLS); err != nil {
-			faults = append(faults, fault(m.Pos, CodeBackend, "spec.http.tls.ca", "backend %s: %v", m.Name, err))
-			continue
-		}
-		if auth := m.HTTP.Auth; auth != nil {
-			if _, err := d.parts.Credential(auth.Secret); err != nil {
-				faults = append(faults, fault(m.Pos, CodeSecret, "spec.http.auth.secret",
-					"backend %s: secret %s: %v; seal it with: pointsman secret set %s", m.Name, auth.Secret, err, auth.Secret))
-				continue
-			}
-			config.Auth = &egress.Auth{
-				As: auth.As, Name: auth.Name,
-				Credential: func() (egress.Credential, error) { return d.parts.Credential(auth.Secret) },
-			}
-		}
-		backend, err := egress.New(config)
-		if err != nil {
-			faults = append(faults, fault(m.Pos, CodeBackend, "spec.http", "%v", err)) // it names the back end
-			continue
-		}
-		r.backends[m.Name] = backend
-	}
-	return faults
-}
-
 // compile compiles the plugins, as many at once as there are processors. One whose back
 // end could not be opened is left out: that is a fault already.
 func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manifest.Faults {
 	var (
 		gate   = d.parts.Gate(r.backends)
+		users  = usersOf(draft.set)
 		slots  = make(chan struct{}, runtime.GOMAXPROCS(0))
 		group  sync.WaitGroup
 		mu     sync.Mutex
@@ -110,7 +80,7 @@ func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manife
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			p, fs := d.compileOne(ctx, gate, name, dp)
+			p, fs := d.compileOne(ctx, gate, name, dp, users[name])
 			mu.Lock()
 			defer mu.Unlock()
 			if p == nil {
@@ -124,7 +94,7 @@ func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manife
 	return faults
 }
 
-func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name string, dp *draftPlugin) (p *plugin, faults manifest.Faults) {
+func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name string, dp *draftPlugin, by admission.Users) (p *plugin, faults manifest.Faults) {
 	defer func() {
 		if v := recover(); v != nil { // the module is a stranger's; what runs must not fall with it
 			d.parts.Log.Error("compiling a module panicked", "plugin", name, "err", v, "stack", string(debug.Stack()))
@@ -136,15 +106,14 @@ func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name s
 		return nil, pluginFaults(dp.manifest, CodeGrant, "spec.grants", err)
 	}
 	module, err := d.parts.Engine.Compile(ctx, dp.module, sandbox.Terms{
-		Imports: imports, Config: dp.manifest.Config,
-		Limits: sandbox.Limits{Memory: dp.manifest.Limits.Memory, Time: dp.manifest.Limits.Time},
+		Imports: timed(imports), Config: dp.manifest.Config, Limits: limitsOf(dp.manifest),
 	})
 	if err != nil {
 		return nil, pluginFaults(dp.manifest, CodeCompile, "spec.module", err)
 	}
 	return &plugin{
 		name: name, digest: digest(dp.module), grant: dp.grant, module: module,
-		slots: make(chan struct{}, slotsPerPlugin),
+		time: dp.manifest.Limits.Time, guard: d.newGuard(dp.manifest, by),
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pointsman/host/admission"
 	"pointsman/host/broker"
 	"pointsman/host/consumer"
 	"pointsman/host/egress"
@@ -61,6 +62,18 @@ type Match struct {
 // the other has a parameter, at the first segment where they differ. path is escaped, as
 // it was sent, and has passed the path policy.
 func (r *Release) Match(path string) []Match { return r.routes.match(path) }
+
+// shares are the plugins' parts in the memory of all sandboxes; none of a nil release.
+func (r *Release) shares() []*admission.Share {
+	if r == nil {
+		return nil
+	}
+	shares := make([]*admission.Share, 0, len(r.plugins))
+	for _, p := range r.plugins {
+		shares = append(shares, p.guard.Share)
+	}
+	return shares
+}
 
 // enter pins the release. It reports false when it is closed or about to be.
 func (r *Release) enter() bool {

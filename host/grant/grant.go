@@ -123,7 +123,7 @@ func CapabilityOf(imp Import) string {
 	case imp.Module == "extism:host/user" && strings.HasPrefix(imp.Name, "pointsman_"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(imp.Name, "pointsman_"), "_")
 		return name
-	case imp.Module == "extism:host/env" && strings.HasPrefix(imp.Name, "http_"):
+	case imp.Module == "extism:host/env" && (imp.Name == "http_request" || imp.Name == "http_status_code" || imp.Name == "http_headers"):
 		return "http"
 	}
 	return ""

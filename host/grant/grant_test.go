@@ -138,3 +138,25 @@ func ask(imports []grant.Import, wants grant.Wants, grants map[string]string) gr
 	}
 	return a
 }
+
+// Of Extism's own functions only the network's need a grant; those that nobody knows belong to
+// no capability, so that nobody is told to grant something for them.
+func TestCapabilityOf(t *testing.T) {
+	for _, tt := range []struct{ module, name, want string }{
+		{"extism:host/env", "http_request", "http"},
+		{"extism:host/env", "http_status_code", "http"},
+		{"extism:host/env", "http_headers", "http"},
+		{"extism:host/env", "http_stream", ""},
+		{"extism:host/env", "alloc", ""},
+		{"extism:host/user", "http_request", ""},
+		{"extism:host/user", "pointsman_http_request", "http"},
+		{"extism:host/user", "pointsman_http_url", "http"},
+		{"pointsman:http", "url", "http"},
+		{"pointsman:rt", "reply_read", ""},
+		{"env", "http_request", ""},
+	} {
+		if got := grant.CapabilityOf(grant.Import{Module: tt.module, Name: tt.name}); got != tt.want {
+			t.Errorf("%s.%s: %q, want %q", tt.module, tt.name, got, tt.want)
+		}
+	}
+}

@@ -17,9 +17,10 @@ import (
 	"pointsman/pdk/wire"
 )
 
-// HTTP lends the operation "request", which takes a frame of wire.HTTPRequest and the body,
-// and answers a frame of wire.HTTPReply and the body. Every status that a back end may
-// answer is a reply, for the plugin to judge; see host/egress for what is not.
+// HTTP lends two operations: "request", which takes a frame of wire.HTTPRequest and the body,
+// and "url", which takes one of wire.URLRequest and is what Extism's http_request comes to.
+// Both answer a frame of wire.HTTPReply and the body. Every status that a back end may answer
+// is a reply, for the plugin to judge; see host/egress for what is not.
 type HTTP struct {
 	Backends map[string]*egress.Backend // by the admin's name
 }
@@ -27,8 +28,8 @@ type HTTP struct {
 // Name is "http".
 func (*HTTP) Name() string { return "http" }
 
-// Ops is "request".
-func (*HTTP) Ops() []string { return []string{"request"} }
+// Ops is "request" and "url".
+func (*HTTP) Ops() []string { return []string{"request", "url"} }
 
 // Bind compiles a grant, a list of {backend, as, allow, query, headers}. An empty one
 // lends nothing. It refuses a back end that there is not, a name given twice, and rules
@@ -52,7 +53,7 @@ func (h *HTTP) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 		}
 		p[entry.as] = entry
 	}
-	return map[string]capability.Op{"request": p.plan}, nil
+	return map[string]capability.Op{"request": p.plan, "url": p.planURL}, nil
 }
 
 type grant struct {
@@ -122,7 +123,7 @@ func (h *HTTP) compile(g grant) (*entry, error) {
 func (p policy) plan(request []byte) (capability.Planned, error) {
 	head, body, err := wire.SplitFrame(request)
 	if err != nil {
-		return capability.Planned{}, &broker.Error{Kind: broker.Invalid, Detail: "the request is not a frame: four bytes of length, head, body"}
+		return capability.Planned{}, errNoFrame()
 	}
 	var asked wire.HTTPRequest
 	if err := capability.Decode(head, &asked); err != nil {

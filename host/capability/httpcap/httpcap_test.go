@@ -330,7 +330,7 @@ func bind(t testing.TB, s *server) capability.Op {
 	return ops["request"]
 }
 
-func frame(t testing.TB, head wire.HTTPRequest, body string) []byte {
+func frame(t testing.TB, head any, body string) []byte {
 	t.Helper()
 	b, err := wire.Frame(head, []byte(body))
 	if err != nil {
