@@ -68,6 +68,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.salesforce.Token, "salesforce-token", "sim-salesforce-token", "bearer `token` that the simulated Salesforce accepts")
 	f.StringVar(&o.salesforce.ClientID, "salesforce-client-id", "sim-client", "`id` of the OAuth client that may get tokens")
 	f.StringVar(&o.salesforce.ClientSecret, "salesforce-client-secret", "sim-client-secret", "`secret` of the OAuth client")
+	f.DurationVar(&o.salesforce.TokenLife, "salesforce-token-life", 2*time.Hour, "`time` that a token of the OAuth client is good")
 	f.StringVar(&o.hubspot.Token, "hubspot-token", "sim-hubspot-token", "bearer `token` that the simulated HubSpot accepts")
 	f.StringVar(&o.square.Token, "square-token", "sim-square-token", "bearer `token` that the simulated Square accepts")
 	if err := f.Parse(args); err != nil {
@@ -82,6 +83,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return options{}, errors.New("--ca-out is for the CA made on the spot, which --cert replaces")
 	case o.latency < 0:
 		return options{}, errors.New("--latency cannot be negative")
+	case o.salesforce.TokenLife <= 0:
+		return options{}, errors.New("--salesforce-token-life must be more than nothing")
 	}
 	return o, nil
 }

@@ -27,6 +27,7 @@ func TestRunRefuses(t *testing.T) {
 		{"CA beside a certificate", "--cert x --key y --ca-out z", "made on the spot"},
 		{"no such certificate", "--cert nowhere --key nowhere", "no such file"},
 		{"negative latency", "--latency -1s", "cannot be negative"},
+		{"tokens of no life", "--salesforce-token-life 0s", "more than nothing"},
 		{"no such address", "--salesforce 127.0.0.1:0 --hubspot 127.0.0.1:99999", "hubspot: listen"},
 		{"CA into no folder", "--ca-out /nowhere/at/all.pem", "write CA certificate"},
 	}

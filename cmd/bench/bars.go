@@ -125,9 +125,23 @@ func trimProcessors(name string) string {
 func bars() []bar {
 	const sandbox = "host/sandbox"
 	return []bar{
-		{"sandbox.C json vs go-sdk new instance", sandbox, "BenchmarkPristine/c-json", "x", 20, false},
-		{"sandbox.Go echo vs go-sdk new instance", sandbox, "BenchmarkPristine/go-echo", "x", 100, false},
-		{"sandbox.pristine vs leaky throughput", sandbox, "BenchmarkThroughput", "of-leaky", 0.85, false},
-		{"sandbox.idle Go instance", sandbox, "BenchmarkIdle", "MB/instance", 0.5, true},
+		{"sandbox.C json vs go-sdk new instance", sandbox, "BenchmarkBarPristineC", "x-faster", 20, false},
+		{"sandbox.Go echo vs go-sdk new instance", sandbox, "BenchmarkBarPristineGo", "x-faster", 100, false},
+		{"sandbox.restore of 10 pages", sandbox, "BenchmarkBarRestore", "restore-µs", 5, true},
+		{"sandbox.pristine vs leaky throughput", sandbox, "BenchmarkBarThroughput", "of-leaky", 0.85, false},
+		{"sandbox.fuel overhead of C", sandbox, "BenchmarkBarFuelC", "fuel-%", 30, true},
+		{"sandbox.fuel overhead of Go", sandbox, "BenchmarkBarFuelGo", "fuel-%", 30, true},
+		{"sandbox.stop of a loop", sandbox, "BenchmarkBarStop/loop", "stop-p99-ms", 50, true},
+		{"sandbox.stop of a call tree", sandbox, "BenchmarkBarStop/tree", "stop-p99-ms", 50, true},
+		{"sandbox.stop of a mutual recursion", sandbox, "BenchmarkBarStop/recursion", "stop-p99-ms", 50, true},
+		{"sandbox.stop of bulk fills", sandbox, "BenchmarkBarStop/fills", "stop-p99-ms", 50, true},
+		{"sandbox.stop of host calls", sandbox, "BenchmarkBarStop/hostcalls", "stop-p99-ms", 50, true},
+		{"sandbox.longest pause by a loop", sandbox, "BenchmarkBarPause/loop", "pause-max-ms", 20, true},
+		{"sandbox.longest pause by a call tree", sandbox, "BenchmarkBarPause/tree", "pause-max-ms", 20, true},
+		{"sandbox.longest pause by a mutual recursion", sandbox, "BenchmarkBarPause/recursion", "pause-max-ms", 20, true},
+		{"sandbox.longest pause by bulk fills", sandbox, "BenchmarkBarPause/fills", "pause-max-ms", 20, true},
+		{"sandbox.longest pause by host calls", sandbox, "BenchmarkBarPause/hostcalls", "pause-max-ms", 20, true},
+		{"sandbox.idle Go instance", sandbox, "BenchmarkBarIdle", "MB/instance", 0.5, true},
+		{"sandbox.warm deployment of a Go plugin", sandbox, "BenchmarkBarDeployment", "first-answer-ms", 150, true},
 	}
 }

@@ -99,7 +99,11 @@ func playBackends(c config, cert tls.Certificate) (origins map[string]string, en
 	people := sim.NewData(seed, customers)
 	origins = map[string]string{}
 	for _, s := range []*sim.Server{
-		sim.Salesforce(people, sim.SalesforceConfig{Token: c.Backends["salesforce"].Token}),
+		sim.Salesforce(people, sim.SalesforceConfig{
+			Token: c.Backends["salesforce"].Token, // for those who know no OAuth
+			// As manifests/demo wants it of the broker; the secret is the same.
+			ClientID: "pointsman-demo", ClientSecret: c.Backends["salesforce"].Token,
+		}),
 		sim.HubSpot(people, sim.HubSpotConfig{Token: c.Backends["hubspot"].Token}),
 		sim.Square(people, sim.SquareConfig{Token: c.Backends["square"].Token}),
 	} {

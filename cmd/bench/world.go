@@ -144,8 +144,8 @@ func (w *world) prepare(ctx context.Context, o options, c config) error {
 	if err := w.copyManifests(o.manifests, c); err != nil {
 		return err
 	}
-	for name, b := range c.Backends {
-		if _, err := pointsman(ctx, o, b.Token, "secret", "set", name+"-token", "--data", w.data()); err != nil {
+	for name, secret := range map[string]string{"salesforce": "salesforce-client", "hubspot": "hubspot-token", "square": "square-token"} {
+		if _, err := pointsman(ctx, o, c.Backends[name].Token, "secret", "set", secret, "--data", w.data()); err != nil {
 			return err
 		}
 	}

@@ -17,13 +17,18 @@ const adminLog = "admin"
 
 // recorded writes down that an operator does something, on stable storage, and then does
 // it. What cannot be recorded is not done.
-func recorded(ctx context.Context, c host.Config, action, object string, do func() error) (err error) {
+func recorded(ctx context.Context, c host.Config, action, object string, do func() error) error {
+	return recordedBy(ctx, c, actor(), action, object, do)
+}
+
+// recordedBy is recorded for an operator who speaks with a running broker.
+func recordedBy(ctx context.Context, c host.Config, who, action, object string, do func() error) (err error) {
 	log, err := audit.Open(filepath.Join(c.Data, adminLog), audit.Options{})
 	if err != nil {
 		return fmt.Errorf("record it: %w", err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	if err := log.Control(ctx, audit.Control{Actor: actor(), Action: action, Object: object}); err != nil {
+	if err := log.Control(ctx, audit.Control{Actor: who, Action: action, Object: object}); err != nil {
 		return fmt.Errorf("record it: %w", err)
 	}
 	return do()

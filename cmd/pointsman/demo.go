@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"pointsman/host/sandbox"
 )
 
 type demoConfig struct {
@@ -23,6 +25,7 @@ type demoConfig struct {
 	manifests, modules string
 	listen             string
 	once               bool
+	pages              *sandbox.Pages // set by demo
 }
 
 // The request that the demo shows: a customer whom all three systems know, not all alike.
@@ -78,6 +81,10 @@ func demo(ctx context.Context, c demoConfig, s streams) (err error) {
 	}
 	if err := folders(c.manifests, c.modules); err != nil {
 		return fmt.Errorf("%w; make build makes bin/plugins", err)
+	}
+	c.pages = sandbox.FindPages()    // which a hardened process cannot
+	if err := harden(); err != nil { // it may start the process anew, which would leave files behind
+		return err
 	}
 	dir, remove, err := demoDir(c.dir)
 	if err != nil {

@@ -62,7 +62,7 @@ func (w *demoWorld) begin(ctx context.Context, c demoConfig) error {
 	if err := faults.Err(); err != nil {
 		return refused(err)
 	}
-	state := host.Config{Data: filepath.Join(w.dir, "data")}
+	state := host.Config{Data: filepath.Join(w.dir, "data"), Pages: c.pages}
 	keyring, err := openState(state)
 	if err != nil {
 		return err
@@ -97,12 +97,19 @@ func (w *demoWorld) startSystems(set *manifest.Set, data string, keyring *secret
 	people := sim.NewData(demoSeed, demoCustomers)
 	moved = map[string]string{}
 	for _, b := range set.Backends {
-		token := rand.Text() + rand.Text()
+		if b.HTTP.Auth == nil {
+			return nil, refused(fmt.Errorf("back end %s has no auth, but its simulation asks for a credential", b.Name))
+		}
+		name, token := b.HTTP.Auth.Secret, rand.Text()+rand.Text()
 		var system *sim.Server
 		switch b.Name {
-		case "salesforce":
-			token = "00D" + token
-			system = sim.Salesforce(people, sim.SalesforceConfig{Token: token})
+		case "salesforce": // which gives tokens to a client that proves itself
+			o := b.HTTP.Auth.OAuth2
+			if o == nil || o.Client.Secret == "" {
+				return nil, refused(fmt.Errorf("back end %s: its simulation gives tokens to an OAuth client with a secret; see manifests/demo", b.Name))
+			}
+			name = o.Client.Secret
+			system = sim.Salesforce(people, sim.SalesforceConfig{ClientID: o.Client.ID, ClientSecret: token})
 		case "hubspot":
 			token = "pat-eu1-" + token
 			system = sim.HubSpot(people, sim.HubSpotConfig{Token: token})
@@ -112,10 +119,10 @@ func (w *demoWorld) startSystems(set *manifest.Set, data string, keyring *secret
 		default:
 			return nil, refused(fmt.Errorf("the demo simulates salesforce, hubspot and square; the manifests name a back end %q", b.Name))
 		}
-		if b.HTTP.Auth == nil {
-			return nil, refused(fmt.Errorf("back end %s has no auth, but its simulation asks for a credential", b.Name))
+		if name == "" {
+			return nil, refused(fmt.Errorf("back end %s: its simulation takes a token that never changes; write auth with secret", b.Name))
 		}
-		if err := secrets.Set(b.HTTP.Auth.Secret, []byte(token)); err != nil {
+		if err := secrets.Set(name, []byte(token)); err != nil {
 			return nil, err
 		}
 		if err := w.startSystem(system, b.HTTP.URL, moved); err != nil {

@@ -49,6 +49,22 @@ spec:
   answer: "${thing}"
 ---
 apiVersion: pointsman/v1
+kind: Plugin
+metadata: {name: program}
+spec: {module: {path: count_vowels_std.wasm}, config: {thing: as-deployed}}
+---
+apiVersion: pointsman/v1
+kind: Route
+metadata: {name: program}
+spec:
+  path: GET /v1/program
+  params: {text: {in: query, required: true}}
+  scopes: [text]
+  deadline: 5s
+  steps: {count: {call: program._start, with: "${params.text}", required: true}}
+  answer: "${count}"
+---
+apiVersion: pointsman/v1
 kind: Route
 metadata: {name: hello}
 spec:
@@ -72,7 +88,7 @@ func TestForeignPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	modules := t.TempDir()
-	for _, name := range []string{"count_vowels.wasm", "hello.wasm", "config.wasm"} {
+	for _, name := range []string{"count_vowels.wasm", "count_vowels_std.wasm", "hello.wasm", "config.wasm"} {
 		module, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "wasm", name))
 		if err != nil {
 			t.Fatal(err)
@@ -90,6 +106,12 @@ func TestForeignPlugin(t *testing.T) {
 		got := r.get("reader", "/v1/vowels", "text", "Hello, World!")
 		if want := `{"count":3,"total":3,"vowels":"aeiouAEIOU"}`; got.status != http.StatusOK || got.body != want {
 			t.Errorf("count_vowels: %v, want %s", got, want)
+		}
+	}
+	// A program that has a main function and nothing else.
+	for range 3 {
+		if got := r.get("reader", "/v1/program", "text", "Hello, World!"); got.body != `{"count": 3, "config": "as-deployed", "a": "this is var a"}` {
+			t.Errorf("count_vowels_std: %v\n%s", got, r.output)
 		}
 	}
 	if got := r.get("reader", "/v1/settings"); got.body != `{"config": "as-deployed"}` {

@@ -2,9 +2,8 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// harden keeps the memory of a process that opens secrets to itself: no core dumps, no
-// reading by other processes of the same user.
-func harden() error {
+// hardenMemory lets nobody else read the memory of this process, alive or dead.
+func hardenMemory() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return err
 	}

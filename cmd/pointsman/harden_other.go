@@ -2,5 +2,5 @@
 
 package main
 
-// harden does nothing where we know no way; docs/SECURITY.md says so.
-func harden() error { return nil }
+// hardenMemory does nothing where we know no way; docs/SECURITY.md says so.
+func hardenMemory() error { return nil }

@@ -68,7 +68,7 @@ Exit codes: 0 ok, 1 failed, 2 invalid or refused, 3 could not be reached.`,
 	root.PersistentFlags().Bool("json", false, "answer with one JSON document on standard output")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return refused(err) })
 	root.AddCommand(
-		newServe(s), newDemo(s), newValidate(s), newPlugin(s), newSecret(s),
+		newServe(s), newDemo(s), newValidate(s), newPlugin(s), newSecret(s), newUnseal(s), newBackend(s),
 		newConsumer(s), newAudit(s), newSchema(s), newExplain(s), newVersion(s),
 	)
 	return root

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"pointsman/host"
 	"pointsman/host/broker"
 	"pointsman/host/deploy"
+	"pointsman/host/manifest"
 	"pointsman/host/sandbox"
 )
 
@@ -32,6 +35,7 @@ type serveConfig struct {
 	listen              string
 	tlsCert, tlsKey     string
 	plainHTTP, logsJSON bool
+	sandboxMemory       string
 }
 
 func newServe(s streams) *cobra.Command {
@@ -60,40 +64,54 @@ Every flag can be given as an environment variable where its help names one; the
 	f.StringVar(&c.tlsKey, "tls-key", fromEnv("TLS_KEY", ""), "its private key, PEM (POINTSMAN_TLS_KEY)")
 	f.BoolVar(&c.plainHTTP, "plain-http", false, "serve without TLS; only behind something that terminates it on this machine")
 	f.StringVar(&c.host.Engine, "engine", fromEnv("ENGINE", "auto"), "what runs plugins: auto, snapshot or extism (POINTSMAN_ENGINE)")
+	f.StringVar(&c.sandboxMemory, "sandbox-memory", fromEnv("SANDBOX_MEMORY", ""),
+		"memory of all sandboxes together, such as 4GiB; default: half of the machine's or of the cgroup's limit, whichever is less (POINTSMAN_SANDBOX_MEMORY)")
 	f.BoolVar(&c.logsJSON, "log-json", fromEnv("LOG_JSON", "") == "true", "log as JSON lines (POINTSMAN_LOG_JSON=true)")
 	return cmd
 }
 
-func serve(ctx context.Context, c serveConfig, s streams) error {
+func serve(ctx context.Context, c serveConfig, s streams) (err error) {
 	if c.manifests == "" {
 		return refused(errors.New("serve needs --manifests DIR"))
 	}
-	err := folders(c.manifests, c.modules)
-	if err != nil {
+	if err = folders(c.manifests, c.modules); err != nil {
 		return err
 	}
 	if c.host.TLS, err = c.tls(); err != nil {
 		return refused(err)
+	}
+	if c.sandboxMemory != "" {
+		size, err := manifest.ParseSize(c.sandboxMemory)
+		if err != nil {
+			return refused(fmt.Errorf("--sandbox-memory: %w", err))
+		}
+		c.host.SandboxMemory = uint64(size)
 	}
 	c.host.Plain = c.plainHTTP
 	c.host.CompileWorker = true // main sees to it
 	c.host.Log = newLog(s.err, c.logsJSON)
 	c.host.Pages = sandbox.FindPages()
 	if err := harden(); err != nil {
-		return fmt.Errorf("harden the process: %w", err)
+		return err
 	}
 	hup := make(chan os.Signal, 1) // from here on: one that comes while modules compile must not end us
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	if _, err := openState(c.host); err != nil {
+	secrets, err := openSecretsOf(ctx, &c.host)
+	if errors.Is(err, errStopped) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, secrets.close()) }()
 	h, err := host.New(c.host)
 	if err != nil {
 		return refused(err)
 	}
 	src := source(c.manifests, c.modules)
 	if err := h.Apply(ctx, operator, src); err != nil {
+		c.host.Log.Error("manifests were not deployed", "codes", codesOf(err)) // main says the rest
 		return errors.Join(refused(err), closeHost(h))
 	}
 	l, err := net.Listen("tcp", c.listen)
@@ -103,9 +121,22 @@ func serve(ctx context.Context, c serveConfig, s streams) error {
 	c.host.Log.Info("serving consumers", "address", l.Addr().String(), "tls", c.host.TLS != nil)
 	return runHost(ctx, h, l, hup, func(ctx context.Context) {
 		if err := h.Apply(ctx, operator, src); err != nil {
-			c.host.Log.Error("manifests were not deployed; the live release serves on", "err", err)
+			c.host.Log.Error("manifests were not deployed; the live release serves on", "codes", codesOf(err), "err", err)
 		}
 	})
+}
+
+// codesOf are the codes of the faults in err, for pointsman explain, each once.
+func codesOf(err error) string {
+	faults, _ := errors.AsType[manifest.Faults](err)
+	var codes []string
+	for _, f := range faults {
+		if f.Severity == manifest.SeverityError {
+			codes = append(codes, f.Code)
+		}
+	}
+	slices.Sort(codes)
+	return strings.Join(slices.Compact(codes), " ")
 }
 
 // auditCheck is how often a broker looks whether it can still record.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +26,7 @@ func startVendors(t *testing.T) vendors {
 	}
 	people := sim.NewData(1, 100)
 	v := vendors{
-		salesforce: sim.Salesforce(people, sim.SalesforceConfig{Token: "salesforce-token-0123456789"}),
+		salesforce: sim.Salesforce(people, sim.SalesforceConfig{ClientID: "pointsman-demo", ClientSecret: "salesforce-client-0123456789"}),
 		hubspot:    sim.HubSpot(people, sim.HubSpotConfig{Token: "hubspot-token-0123456789"}),
 		square:     sim.Square(people, sim.SquareConfig{Token: "square-token-0123456789"}),
 	}
@@ -45,9 +47,19 @@ func startVendors(t *testing.T) vendors {
 	}
 	v.running = startBroker(t, ca, setup{
 		manifests: string(consumers), files: files, modules: buildPlugins(t), consumers: []string{"web-shop", "till"},
-		secrets: map[string]string{"salesforce-token": "salesforce-token-0123456789", "hubspot-token": "hubspot-token-0123456789", "square-token": "square-token-0123456789"},
+		secrets: map[string]string{"salesforce-client": "salesforce-client-0123456789", "hubspot-token": "hubspot-token-0123456789", "square-token": "square-token-0123456789"},
 	})
 	return v
+}
+
+// tokens counts the requests for a token that the simulated Salesforce got.
+func tokens(salesforce *sim.Server) (n int) {
+	for _, r := range salesforce.Requests() {
+		if r.Path == "/services/oauth2/token" {
+			n++
+		}
+	}
+	return n
 }
 
 // TestVendors breaks one vendor at a time: what is optional is left out with the reason, what
@@ -55,6 +67,7 @@ func startVendors(t *testing.T) vendors {
 func TestVendors(t *testing.T) {
 	v := startVendors(t)
 	const path = "/v1/customers/C-100042"
+	began := time.Now()
 	if got := v.get("web-shop", path); got.status != http.StatusOK || got.header.Get("Pointsman-Complete") != "?1" {
 		t.Fatalf("all is well: %v", got)
 	}
@@ -100,6 +113,35 @@ func TestVendors(t *testing.T) {
 	t.Run("all is well again", func(t *testing.T) {
 		if got := v.get("web-shop", path); got.header.Get("Pointsman-Complete") != "?1" {
 			t.Errorf("%v", got)
+		}
+	})
+	t.Run("a token that Salesforce withdraws", func(t *testing.T) {
+		if asked := tokens(v.salesforce); asked != 1 {
+			t.Errorf("%d requests for a token so far, want one for all that was asked", asked)
+		}
+		time.Sleep(time.Until(began.Add(11 * time.Second))) // a younger one is not replaced
+		v.salesforce.Faults().Set(sim.Fault{Kind: sim.BadStatus, Status: http.StatusUnauthorized, Count: 1})
+		if got := v.get("web-shop", path); got.status != http.StatusOK || got.header.Get("Pointsman-Complete") != "?1" {
+			t.Errorf("%v, want the profile by means of another token", got)
+		}
+		if asked := tokens(v.salesforce); asked != 2 {
+			t.Errorf("%d requests for a token, want a second one", asked)
+		}
+	})
+	t.Run("client secret and tokens stay in memory", func(t *testing.T) {
+		var sent []string
+		for _, r := range v.salesforce.Requests() {
+			sent = append(sent, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		}
+		if !slices.ContainsFunc(sent, func(s string) bool { return strings.Contains(s, "!AQ") }) {
+			t.Fatal("no token was sent")
+		}
+		for name, text := range v.everything() {
+			for _, secret := range append(sent, "salesforce-client-0123456789") {
+				if secret != "" && bytes.Contains(text, []byte(secret)) {
+					t.Errorf("%s holds a credential", name)
+				}
+			}
 		}
 	})
 	t.Run("the till", func(t *testing.T) {
