@@ -108,7 +108,7 @@ const badManifest = `---
 apiVersion: pointsman/v1
 kind: Plugin
 metadata: {name: bad}
-spec: {module: {path: bad.wasm}, limits: {time: 300ms}}
+spec: {module: {path: bad.wasm}, limits: {time: 3s}}
 ---
 apiVersion: pointsman/v1
 kind: Route

@@ -32,7 +32,7 @@ const (
 	peakRoom   = 768 << 20
 	threadRoom = 48 // Go keeps the threads that it once needed
 	fdRoom     = 8  // connections that clients keep
-	settleTime = 20 * time.Second
+	settleTime = 45 * time.Second
 )
 
 // time is how long a call may take: little for a guest that does not end, and otherwise more

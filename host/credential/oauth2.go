@@ -251,6 +251,8 @@ func (o *oauth2) form() (form url.Values, spent [][]byte, failed *failure) {
 		if c.Post {
 			form.Set("client_id", c.ID)
 			form.Set("client_secret", text)
+		} else if encoded := url.QueryEscape(text); encoded != text {
+			spent = append(spent, []byte(encoded)) // as it stands in the Basic pair that Fetch sends
 		}
 	default:
 		set("client_id", c.ID)

@@ -337,3 +337,18 @@ func shortKey(t *testing.T) string {
 	}
 	return pkcs8(t, key)
 }
+
+// A client's secret goes into its Basic pair form-encoded, whose base64 is not the secret's:
+// both are looked for.
+func TestOAuth2LooksForTheEncodedSecret(t *testing.T) {
+	const secret = "p&q=r s+t:0123456789"
+	for _, post := range []bool{false, true} {
+		c := shop()
+		c.Client.Post = post
+		w := newWorld(t, nil, tokens(token1), "client", secret)
+		_, forms := place(t, newSession(t, c, w.parts), request(t, "GET", "/x", ""), "")
+		if !has(forms, secret) || has(forms, url.QueryEscape(secret)) == post {
+			t.Errorf("post %v: forms %q, want the secret, and as it stands in the pair if it is sent so", post, forms)
+		}
+	}
+}
