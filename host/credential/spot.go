@@ -71,6 +71,8 @@ func (s Spot) fits(value []byte) error {
 		return errors.New("it has a character that a cookie cannot hold")
 	case s.As == "path" && (text == "." || text == ".."):
 		return errors.New("it is a segment of dots")
+	case s.As == "path" && strings.ContainsAny(text, `/\%?#;`): // no path policy lets these through, escaped or not
+		return errors.New("it has a character that a path segment cannot hold")
 	}
 	return nil
 }
