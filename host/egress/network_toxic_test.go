@@ -328,7 +328,8 @@ func TestRetryOverABadNetwork(t *testing.T) {
 					}
 					n.mid.Store(&calm)
 					a, err := impatient(n.backend(func(c *egress.Config) { c.Retries.Attempts = tt.attempts }), tt.method, long)
-					if asked := n.asked.Load(); asked != tt.wantAsked {
+					// The proxy may break off the second attempt, too, before it has become calm.
+					if asked := n.asked.Load(); asked < tt.wantAsked || asked > max(1, int32(tt.attempts)) || tt.wantAsked == 1 && asked > 1 {
 						t.Errorf("asked %d times, want %d", asked, tt.wantAsked)
 					}
 					switch {
