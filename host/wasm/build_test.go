@@ -83,4 +83,4 @@ func fixture(t testing.TB, name string) []byte {
 	return b
 }
 
-var fixtures = []string{"control", "memory", "segments", "overlap", "hostile", "work"}
+var fixtures = []string{"control", "memory", "segments", "overlap", "hostile", "work", "loops"}

@@ -67,7 +67,6 @@ const (
 	opI32GtU       = 0x4b
 	opI32LeU       = 0x4d
 	opI32GeS       = 0x4e
-	opI64LtS       = 0x53
 	opI64LeU       = 0x58
 	opI64GeS       = 0x59
 	opI32Add       = 0x6a

@@ -6,7 +6,8 @@
 // stop a guest:
 //
 //   - fuel, charged at every function entry and every loop header and, by length, before
-//     the bulk operations on memory and tables and before memory.grow. See FuelExport.
+//     the bulk operations on memory and tables and before memory.grow. A function that
+//     always begins with a loop can be charged for both at the loop. See FuelExport.
 //     memory.fill and memory.copy run in pieces, so that none of them runs for long. See
 //     BulkPiece.
 //   - a depth counter at function entry and exit. See DepthExport.
@@ -39,7 +40,7 @@ const (
 	ReservedPrefix = "pointsman:"   // of export names; a guest's own exports may not have it
 
 	// FuelExport is a mutable i64 global: the units of fuel left. It starts at 0, so that
-	// the first function entered asks the host. One unit is at most 16 instructions
+	// the first charge asks the host. One unit is at most 16 instructions
 	// of the guest, mostly less than one, or 8 bytes of a bulk operation, or an element of
 	// a table; growing by a memory page costs 8192. 200,000 units are a good allowance:
 	// 0.05 to 0.2 ms of ordinary code. It should not be below 20,000.
