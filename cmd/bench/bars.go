@@ -120,8 +120,7 @@ func trimProcessors(name string) string {
 	return name[:i]
 }
 
-// bars are the promises of the packages. The sandbox's are those of the engine's design
-// (docs/BENCHMARKS.md says what each measures).
+// bars are the promises of the packages; docs/BENCHMARKS.md says what each measures.
 func bars() []bar {
 	const sandbox = "host/sandbox"
 	return []bar{
@@ -143,5 +142,6 @@ func bars() []bar {
 		{"sandbox.longest pause by host calls", sandbox, "BenchmarkBarPause/hostcalls", "pause-max-ms", 20, true},
 		{"sandbox.idle Go instance", sandbox, "BenchmarkBarIdle", "MB/instance", 0.5, true},
 		{"sandbox.warm deployment of a Go plugin", sandbox, "BenchmarkBarDeployment", "first-answer-ms", 150, true},
+		{"egress.policy, injection and redaction", "host/egress", "BenchmarkAgainstBareClient", "µs-more/op", 15, true},
 	}
 }

@@ -29,7 +29,7 @@ func TestLimitsOfCompilingHold(t *testing.T) {
 	}{
 		{"time", attack(), sandbox.CompilerOptions{Time: 500 * time.Millisecond}, "takes more than 500ms"},
 		{"processor", attack(), sandbox.CompilerOptions{CPU: time.Second}, "takes more than 1s of processor time"},
-		{"memory", slowModule(20_000, 1, 60), sandbox.CompilerOptions{Memory: 128 << 20}, "takes more than 128 MiB of memory"},
+		{"memory", slowModule(35_000, 1, 60), sandbox.CompilerOptions{Memory: 128 << 20}, "takes more than 128 MiB of memory"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
