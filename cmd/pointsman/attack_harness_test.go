@@ -61,6 +61,7 @@ type siege struct {
 	modules string
 	control *control
 	quiet   facts
+	heavy   int64 // bytes beyond rssRoom that the plugin which is deployed now may take
 	rows    []string
 }
 

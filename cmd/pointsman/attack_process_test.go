@@ -16,11 +16,11 @@ func (s *siege) settled(t *testing.T) facts {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 		f := s.facts(t)
-		if f.rss > s.quiet.rss+rssRoom && time.Since(began) > time.Second {
+		if f.rss > s.quiet.rss+rssRoom+s.heavy && time.Since(began) > time.Second {
 			s.sweep(t)
 		}
 		switch {
-		case f.rss <= s.quiet.rss+rssRoom && f.fds <= s.quiet.fds+fdRoom && f.threads <= s.quiet.threads+threadRoom:
+		case f.rss <= s.quiet.rss+rssRoom+s.heavy && f.fds <= s.quiet.fds+fdRoom && f.threads <= s.quiet.threads+threadRoom:
 			return f
 		case time.Since(began) > settleTime:
 			t.Errorf("after the attack the broker has %d MiB, %d descriptors, %d threads; when it was quiet %d MiB, %d, %d",

@@ -65,7 +65,7 @@ func wait(r *http.Request, d time.Duration) {
 
 // drip sends a byte every 100 ms and never ends by itself.
 func drip(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Length", "100000")
+	w.Header().Set("Content-Length", "1000") // within the limit: it is the time that ends it
 	for r.Context().Err() == nil {
 		if _, err := w.Write([]byte("x")); err != nil {
 			return
