@@ -65,6 +65,7 @@ type Call struct {
 	Function  string
 	Budget    *Budget  // shared by every call of a request; nil allows nothing
 	Witness   *Witness // of this call alone; may be nil
+	Seen      *Seen    // of this call alone; nil: nothing that has a label may be handed over
 }
 
 // Witness remembers what the host saw during one call and the guest's own words may not

@@ -5,6 +5,8 @@ package capability
 import (
 	"context"
 	"encoding/json"
+
+	"pointsman/host/broker"
 )
 
 // Capability is one kind of power.
@@ -37,6 +39,15 @@ type Op func(request []byte) (Planned, error)
 type Planned struct {
 	// Resource names what is used, for the audit log: names and templates, never values.
 	Resource string
+	// Clear are the labels that a plugin may have seen and still make this use. A use by
+	// which data can leave the sandbox is refused when the call has seen any other label.
+	Clear broker.Labels
+	// Inward says that nothing of what the plugin knows leaves by this use: Clear is not
+	// asked. Reading a value of the plugin's own is such a use, asking a back end is not.
+	Inward bool
+	// Yields are the labels of what Do hands over. The Gate notes them before the guest gets
+	// it. What depends on the data itself, Do adds to the call's Seen.
+	Yields broker.Labels
 	// Do has the effect and returns the operation's payload.
 	Do func(ctx context.Context) ([]byte, error)
 }

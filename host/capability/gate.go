@@ -116,6 +116,9 @@ func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op
 	}
 	planned, err := op(request)
 	use.Resource = planned.Resource
+	if err == nil {
+		err = cleared(call, planned)
+	}
 	if err != nil {
 		return nil, g.refuse(ctx, call, use, err)
 	}
@@ -129,8 +132,22 @@ func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op
 		if broker.KindOf(err) == broker.Denied { // decided only now: an address that a name came to
 			return nil, g.refuse(ctx, call, use, err)
 		}
+		return nil, err
 	}
-	return payload, err
+	call.Seen.Add(planned.Yields) // before the guest has it
+	return payload, nil
+}
+
+// cleared refuses a use by which data could leave that its power is not cleared for.
+func cleared(call broker.Call, planned Planned) error {
+	if planned.Inward {
+		return nil
+	}
+	if missing := call.Seen.Labels().Minus(planned.Clear); !missing.Empty() {
+		return &broker.Error{Kind: broker.Denied, Detail: fmt.Sprintf(
+			"the plugin has seen data labelled %v, and this grant is not cleared for it; clear would list the labels", missing)}
+	}
+	return nil
 }
 
 // passUnrecorded is pass for a power that is not security relevant.
@@ -143,11 +160,20 @@ func (g *Gate) passUnrecorded(ctx context.Context, call broker.Call, use *audit.
 		return nil, err
 	}
 	use.Resource = planned.Resource
+	if err := cleared(call, planned); err != nil {
+		// The power's own uses are not worth a record; that data was kept from leaving is.
+		if call.Seen.FirstRefusal(use.Capability) {
+			return nil, g.refuse(ctx, call, use, err)
+		}
+		return nil, err
+	}
 	payload, err := planned.Do(ctx)
 	if err != nil {
 		g.Fault(call, use.Resource, err)
+		return nil, err
 	}
-	return payload, err
+	call.Seen.Add(planned.Yields)
+	return payload, nil
 }
 
 // refuse records a refusal and returns it.
