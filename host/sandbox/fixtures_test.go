@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "compile the fixtures in testdata/wasm anew")
+var update = flag.Bool("update", false, "compile the fixtures in testdata anew")
 
 // Every fixture is what its source next to it says.
 func TestFixturesAreCurrent(t *testing.T) {
@@ -19,7 +19,7 @@ func TestFixturesAreCurrent(t *testing.T) {
 		t.Skip("wat2wasm not present")
 	}
 	var sources []string
-	for _, folder := range []string{"../../testdata/wasm", ".", "testdata"} { // "." is what the engine embeds
+	for _, folder := range []string{"../../testdata/wasm", "../../testdata/attacks", ".", "testdata"} { // "." is what the engine embeds
 		found, err := filepath.Glob(filepath.Join(folder, "*.wat"))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no sources in %s: %v", folder, err)

@@ -1,7 +1,9 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"hash/fnv"
 	"os"
@@ -375,7 +377,9 @@ func FuzzRewriteRuns(f *testing.F) {
 		if err != nil {
 			return
 		}
-		original, errBefore := rt.CompileModule(ctx, module)
+		// Not its custom sections: wazero makes room for as many names as one declares, 5 GB for
+		// a module of 1 KB, and Rewrite keeps none that cannot be read.
+		original, errBefore := rt.CompileModule(ctx, withoutCustom(module))
 		if errBefore == nil {
 			original.Close(ctx)
 		}
@@ -386,21 +390,25 @@ func FuzzRewriteRuns(f *testing.F) {
 		if errBefore == nil && errAfter != nil {
 			t.Errorf("accepted before rewriting, after it: %v", errAfter)
 		}
-		if errBefore != nil && errAfter == nil && !nameSectionError(errBefore) {
+		if errBefore != nil && errAfter == nil {
 			t.Errorf("accepted after rewriting, before it: %v", errBefore)
 		}
 	})
 }
 
-// nameSectionError tells what Rewrite mends: it drops a name section that cannot be read, and
-// custom sections that wazero finds too short.
-func nameSectionError(err error) bool {
-	for _, text := range []string{"section custom", "custom section", "subsection"} {
-		if strings.Contains(err.Error(), text) {
-			return true
+// withoutCustom is a module that Rewrite takes, without its custom sections.
+func withoutCustom(module []byte) []byte {
+	const header = 8
+	out := bytes.Clone(module[:header])
+	for rest := module[header:]; len(rest) > 0; {
+		size, n := binary.Uvarint(rest[1:])
+		end := 1 + n + int(size)
+		if rest[0] != 0 {
+			out = append(out, rest[:end]...)
 		}
+		rest = rest[end:]
 	}
-	return false
+	return out
 }
 
 // BenchmarkFuel compares what the rewriting costs: run with -bench Fuel and compare
