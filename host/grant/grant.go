@@ -23,10 +23,15 @@ import (
 type Grant struct {
 	plugin string
 	scopes map[string]json.RawMessage
+	wants  Wants
 }
 
 // Plugin is the name of the plugin that the grant is for.
 func (g Grant) Plugin() string { return g.plugin }
+
+// Wants is what the plugin's author says it needs: words that may be recorded where a value of
+// the plugin's may not. It lends nothing.
+func (g Grant) Wants() Wants { return g.wants }
 
 // Capabilities are the names of what is lent, sorted.
 func (g Grant) Capabilities() []string { return slices.Sorted(maps.Keys(g.scopes)) }
@@ -65,13 +70,17 @@ type Ask struct {
 type Wants struct {
 	Declared bool   // false for a module that carries no plugin.yaml: then only the admin's word counts
 	HTTP     []HTTP // backend is the name that the plugin uses
+	SQL      []SQL  // likewise
+	KV       bool
+	Call     []string // "plugin.function"
+	Pointer  []Pointer
 	Log      bool
 }
 
 // Approve returns the grant that ask deserves, or every reason why there is none.
 func Approve(ask Ask) (Grant, error) {
 	var faults []error
-	g := Grant{plugin: ask.Plugin, scopes: map[string]json.RawMessage{}}
+	g := Grant{plugin: ask.Plugin, scopes: map[string]json.RawMessage{}, wants: ask.Wants}
 	for _, name := range slices.Sorted(maps.Keys(ask.Grants)) {
 		if !slices.Contains(ask.Offered, name) {
 			faults = append(faults, fmt.Errorf("capability %q is granted but not offered by this host; it offers %s", name, strings.Join(ask.Offered, ", ")))

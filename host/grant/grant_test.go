@@ -89,12 +89,12 @@ func TestApproveReadsStrictly(t *testing.T) {
 		{"settings of the log", "log", `{"level":"debug"}`},
 		{"the log as a word", "log", `true`},
 		{"the log as null", "log", `null`},
-		{"a power that this package does not know", "kv", `{}`},
+		{"a power that this package does not know", "teleport", `{}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g, err := grant.Approve(grant.Ask{
-				Plugin: "p", Offered: []string{"http", "kv", "log"},
+				Plugin: "p", Offered: []string{"http", "log", "teleport"},
 				Grants: map[string]json.RawMessage{tt.capability: json.RawMessage(tt.grant)},
 			})
 			if err == nil || len(g.Capabilities()) != 0 {

@@ -24,24 +24,6 @@ type Function struct {
 	Output  json.RawMessage // likewise
 }
 
-// Wants is what the plugin needs to be granted. The zero value wants nothing.
-type Wants struct {
-	HTTP []HTTPWant // sorted by Backend
-	Log  *LogWant   // nil: no logging
-}
-
-// HTTPWant is a back end that the plugin calls, under the name that the plugin uses.
-type HTTPWant struct {
-	Backend string
-	Allow   []string // "GET /x/{id}", sorted
-	Query   []string
-	Headers []string // canonical, sorted
-	Reason  string   // for the admin who grants it
-}
-
-// LogWant is the wish to write to the log.
-type LogWant struct{ Reason string }
-
 // ParseAbout reads the text of a plugin.yaml; name stands for the file in faults. It is as
 // strict as Load and safe for text of strangers. The result is nil if the faults have errors.
 func ParseAbout(name string, text []byte) (*About, Faults) {
@@ -99,18 +81,4 @@ func checkAbout(r *reader, n *yaml.Node, at string, a *About) {
 	if functions := child(n, "functions"); functions.Kind == yaml.MappingNode && functions != n && len(a.Functions) == 0 {
 		r.add(functions, join(at, "functions"), codeLength, "", "a plugin needs a function")
 	}
-}
-
-func wantsForm() form[Wants] {
-	http := object(HTTPWant{}, nil,
-		required(key("backend", name(plainName), "the name that the plugin uses for the back end", func(w *HTTPWant) *string { return &w.Backend })),
-		required(key("allow", list(1, 200, endpoint(), itself), "methods and paths that it calls", func(w *HTTPWant) *[]string { return &w.Allow })),
-		key("query", list(0, 100, query(), itself), "query parameters that it sets", func(w *HTTPWant) *[]string { return &w.Query }),
-		key("headers", list(0, 100, header(), itself), "headers that it sets", func(w *HTTPWant) *[]string { return &w.Headers }),
-		required(key("reason", free(500), "why, for the admin who grants it", func(w *HTTPWant) *string { return &w.Reason })))
-	log := object(LogWant{}, nil,
-		required(key("reason", free(500), "why, for the admin who grants it", func(w *LogWant) *string { return &w.Reason })))
-	return object(Wants{}, nil,
-		key(grantHTTP, distinct(1, 50, http, func(w HTTPWant) string { return w.Backend }, codeSameAs), "back ends that it calls", func(w *Wants) *[]HTTPWant { return &w.HTTP }),
-		key(grantLog, pointer(log), "that it writes to the log", func(w *Wants) **LogWant { return &w.Log }))
 }

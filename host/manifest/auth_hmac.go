@@ -27,7 +27,7 @@ func hmacAuth() form[HMACAuth] {
 		required(key("secret", secretName(), "name of the secret with the key", func(h *HMACAuth) *string { return &h.Secret })),
 		key("key", choice(codeWord, KeyText, EncodingHex, EncodingBase64), "how the key is written: text, unless written, hex or base64", func(h *HMACAuth) *string { return &h.Key }),
 		key("hash", choice(codeWord, HashSHA256, HashSHA384, HashSHA512), "sha256 unless written", func(h *HMACAuth) *string { return &h.Hash }),
-		required(key("over", sequence(len(overParts), choice(codeWord, overParts...)), "what is signed, in this order", func(h *HMACAuth) *[]string { return &h.Over })),
+		required(key("over", sequence(1, len(overParts), choice(codeWord, overParts...), itself), "what is signed, in this order", func(h *HMACAuth) *[]string { return &h.Over })),
 		key("join", joinText(), `what stands between the parts; a line feed unless written`, func(h *HMACAuth) *string { return &h.Join }),
 		required(key("signature", encoded(), "the header that carries it", func(h *HMACAuth) *HMACField { return &h.Signature })),
 		key("digest", encoded(), "a header with the digest of the body", func(h *HMACAuth) *HMACField { return &h.Digest }),
@@ -65,27 +65,6 @@ func joinText() form[string] {
 		}
 		return s, nil
 	}, itself)
-}
-
-// sequence is a list whose order has a meaning, without repetitions, of 1 to most entries.
-func sequence(most int, f form[string]) form[[]string] {
-	sorted := list(1, most, f, itself)
-	return form[[]string]{
-		schema: sorted.schema, write: sorted.write,
-		read: func(r *reader, n *yaml.Node, at string) []string {
-			read := sorted.read(r, n, at)
-			if len(read) == 0 || len(read) != len(n.Content) {
-				return nil // reported
-			}
-			slices.SortFunc(read, func(a, b string) int {
-				place := func(s string) int {
-					return slices.IndexFunc(n.Content, func(c *yaml.Node) bool { return c.Value == s })
-				}
-				return place(a) - place(b)
-			})
-			return read
-		},
-	}
 }
 
 func checkHMAC(r *reader, n *yaml.Node, at string, h *HMACAuth) {

@@ -102,7 +102,7 @@ func loginAuth() form[LoginAuth] {
 	return object(LoginAuth{}, checkLogin, append(fields, spot...)...)
 }
 
-var loginName = nameRule{regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]{0,62}$`), "a field's name (letters, digits, dots, hyphens or underscores, at most 63)"}
+var loginName = nameRule{pattern: regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]{0,62}$`), want: "a field's name (letters, digits, dots, hyphens or underscores, at most 63)"}
 
 // loginField is a text, or {secret: NAME}.
 func loginField() form[LoginField] {

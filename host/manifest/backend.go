@@ -10,8 +10,18 @@ import (
 )
 
 func backendSpec() form[Backend] {
-	return object(Backend{}, nil,
-		required(key("http", pointer(httpBackend()), "an HTTP origin", func(b *Backend) **HTTPBackend { return &b.HTTP })))
+	return object(Backend{}, checkBackend,
+		key("http", pointer(httpBackend()), "an HTTP origin", func(b *Backend) **HTTPBackend { return &b.HTTP }),
+		key("sql", pointer(sqlBackend()), "a database, and the statements that can be granted", func(b *Backend) **SQLBackend { return &b.SQL }))
+}
+
+func checkBackend(r *reader, n *yaml.Node, at string, b *Backend) {
+	switch {
+	case b.HTTP != nil && b.SQL != nil:
+		r.add(child(n, "sql"), join(at, "sql"), codeContradiction, "", "a back end is an HTTP origin or a database; write two")
+	case b.HTTP == nil && b.SQL == nil && n.Kind == yaml.MappingNode:
+		r.add(n, join(at, "http"), codeMissing, "", "key \"http\" or \"sql\" is missing: what the back end is")
+	}
 }
 
 func checkHTTPBackend(r *reader, n *yaml.Node, at string, b *HTTPBackend) {

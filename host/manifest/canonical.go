@@ -13,8 +13,8 @@ type Document struct {
 	JSON []byte // one line; a manifest that Load reads to the same document
 }
 
-// Documents returns the canonical form of the set: kinds in the order Backend, Plugin,
-// Route, Consumer, names sorted within each. Defaults are written out, keys and lists
+// Documents returns the canonical form of the set: kinds in the order Backend, Domain,
+// Plugin, Route, Consumer, names sorted within each. Defaults are written out, keys and lists
 // without order are sorted, numbers keep their digits. Two sets that mean the same have
 // the same canonical form, however they are spread over files.
 func (s *Set) Documents() []Document {
@@ -22,9 +22,12 @@ func (s *Set) Documents() []Document {
 	add := func(kind, name string, written any) {
 		out = append(out, Document{kind, name, marshal(written)})
 	}
-	backend, plugin, route, consumer := backendForm(), pluginForm(), routeForm(), consumerForm()
+	backend, domain, plugin, route, consumer := backendForm(), domainForm(), pluginForm(), routeForm(), consumerForm()
 	for _, b := range s.Backends {
 		add(KindBackend, b.Name, backend.write(document[Backend]{Name: b.Name, Spec: *b}))
+	}
+	for _, d := range s.Domains {
+		add(KindDomain, d.Name, domain.write(document[Domain]{Name: d.Name, Spec: *d}))
 	}
 	for _, p := range s.Plugins {
 		add(KindPlugin, p.Name, plugin.write(document[Plugin]{Name: p.Name, Spec: *p}))

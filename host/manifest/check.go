@@ -4,13 +4,57 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
-// use is a name that must be defined by a document of the given kind.
+// use is a name that must be defined somewhere: a document of the kind, or what the other
+// kinds of use say.
 type use struct {
 	kind, name string
 	pos        Pos
 	at         string
+	of         string  // useStatement: the back end
+	by         *Plugin // whose document it is in; nil: another kind's
+}
+
+// Kinds of use beside the kinds of document.
+const (
+	useHTTP      = "http backend"
+	useSQL       = "sql backend"
+	useReach     = "backend of a domain"
+	useStatement = "statement"
+	useCall      = "call"
+	useCaller    = "caller"
+	useOpen      = "domain to open"
+	useLabel     = "label"
+)
+
+// document is the kind of document that defines the name, empty for what is part of one.
+func (u use) document() string {
+	switch u.kind {
+	case useHTTP, useSQL, useReach:
+		return KindBackend
+	case useCall, useCaller:
+		return KindPlugin
+	case useOpen:
+		return KindDomain
+	case useStatement, useLabel:
+		return ""
+	}
+	return u.kind
+}
+
+// ofBackend says which back end the statements are of that were read last, at at.
+func (r *reader) ofBackend(at, backend string) {
+	for i := len(r.uses) - 1; i >= 0; i-- {
+		u := &r.uses[i]
+		if u.by != nil || u.kind == useStatement && !strings.HasPrefix(u.at, at) {
+			return // another document's or another grant's
+		}
+		if u.kind == useStatement {
+			u.of = backend
+		}
+	}
 }
 
 // definition is a document, reduced to what the checks between documents need.
@@ -23,6 +67,7 @@ type definition struct {
 func (l *loader) finish() (*Set, Faults) {
 	s := &l.set
 	sortByName(s.Backends, func(b *Backend) (string, Pos) { return b.Name, b.Pos })
+	sortByName(s.Domains, func(d *Domain) (string, Pos) { return d.Name, d.Pos })
 	sortByName(s.Plugins, func(p *Plugin) (string, Pos) { return p.Name, p.Pos })
 	sortByName(s.Routes, func(r *Route) (string, Pos) { return r.Name, r.Pos })
 	sortByName(s.Consumers, func(c *Consumer) (string, Pos) { return c.Name, c.Pos })
@@ -31,10 +76,14 @@ func (l *loader) finish() (*Set, Faults) {
 	l.unknownNames()
 	l.collisions()
 	l.ceilings()
+	l.sorts()
+	l.calls()
+	l.openers()
 	if !l.faults.HasErrors() { // a name that is misspelt is not also unused
 		l.idle()
+		l.unknownLabels()
 	}
-	if len(s.Backends)+len(s.Plugins)+len(s.Routes)+len(s.Consumers) == 0 && len(l.faults) == 0 {
+	if len(s.Backends)+len(s.Domains)+len(s.Plugins)+len(s.Routes)+len(s.Consumers) == 0 && len(l.faults) == 0 {
 		l.faults = append(l.faults, fileFault(".", codeNone, "there is no manifest (*.yaml) here"))
 	}
 	l.faults.sort()
@@ -57,6 +106,9 @@ func (l *loader) definitions() []definition {
 	var out []definition
 	for _, b := range l.set.Backends {
 		out = append(out, definition{KindBackend, b.Name, b.Pos})
+	}
+	for _, d := range l.set.Domains {
+		out = append(out, definition{KindDomain, d.Name, d.Pos})
 	}
 	for _, p := range l.set.Plugins {
 		out = append(out, definition{KindPlugin, p.Name, p.Pos})
@@ -97,18 +149,22 @@ func (l *loader) unknownNames() {
 	lost := slices.ContainsFunc(l.faults, func(f Fault) bool { return slices.Contains(losing, f.Code) })
 	tried := 0
 	for _, u := range l.uses {
-		if known[[2]string{u.kind, u.name}] {
+		kind := u.document()
+		if kind == "" || known[[2]string{kind, u.name}] {
 			continue
 		}
 		code, noun := codeNoBackend, "backend"
-		if u.kind == KindPlugin {
+		switch kind {
+		case KindPlugin:
 			code, noun = codeNoPlugin, "plugin"
+		case KindDomain:
+			code, noun = codeNoDomain, "domain"
 		}
 		if tried++; tried > maxFileFaults {
 			l.add(SeverityError, codeCut, "", u.pos, u.at, "more than %d unknown names; the rest is not shown", maxFileFaults)
 			return
 		}
-		near := nearest(u.name, byKind[u.kind])
+		near := nearest(u.name, byKind[kind])
 		if lost && near == "" {
 			continue // it may be defined in what could not be read
 		}
@@ -138,21 +194,28 @@ func (l *loader) collisions() {
 func (l *loader) idle() {
 	used := map[[2]string]bool{}
 	for _, u := range l.uses {
-		used[[2]string{u.kind, u.name}] = true
+		if u.kind != useReach && u.kind != useCaller { // to be reached or called by someone is no use
+			used[[2]string{u.document(), u.name}] = true
+		}
 	}
 	for _, b := range l.set.Backends {
 		if !used[[2]string{KindBackend, b.Name}] {
 			l.add(SeverityWarning, codeIdleBackend, "", b.Pos, "metadata.name", "no plugin is granted backend %s", b.Name)
 		}
 	}
+	for _, d := range l.set.Domains {
+		if !used[[2]string{KindDomain, d.Name}] {
+			l.add(SeverityWarning, codeIdleDomain, "", d.Pos, "metadata.name", "no route and no grant has pointers of domain %s", d.Name)
+		}
+	}
 	for _, p := range l.set.Plugins {
 		if !used[[2]string{KindPlugin, p.Name}] {
-			l.add(SeverityWarning, codeIdlePlugin, "", p.Pos, "metadata.name", "no route calls plugin %s", p.Name)
+			l.add(SeverityWarning, codeIdlePlugin, "", p.Pos, "metadata.name", "neither a route nor a plugin calls plugin %s", p.Name)
 		}
 	}
 	var asked []string
 	for _, r := range l.set.Routes {
-		asked = append(asked, r.Scopes...)
+		asked = append(append(asked, r.Scopes...), keys(r.Views)...)
 	}
 	for _, c := range l.set.Consumers {
 		for _, s := range c.Scopes {

@@ -71,6 +71,8 @@ const (
 	codeRelease       = "PM2026"
 	codeSchema        = "PM2027"
 	codePathSecret    = "PM2028"
+	codeView          = "PM2029"
+	codeChoice        = "PM2030"
 
 	codeSameName     = "PM3001"
 	codeNoBackend    = "PM3002"
@@ -86,9 +88,20 @@ const (
 	codePrivate      = "PM3012"
 	codeSameAs       = "PM3013"
 	codeCeiling      = "PM3014"
+	codeNoDomain     = "PM3015"
+	codeNoStatement  = "PM3016"
+	codeOtherSort    = "PM3017"
+	codeNotCallable  = "PM3018"
+	codeCallCycle    = "PM3019"
+	codeCallDepth    = "PM3020"
+	codeOpenReach    = "PM3021"
+	codeNotShown     = "PM3022"
 	codeIdleBackend  = "PM3101"
 	codeIdlePlugin   = "PM3102"
 	codeUselessScope = "PM3103"
+	codeIdleDomain   = "PM3104"
+	codeNoLabel      = "PM3105"
+	codeNoFurther    = "PM3106"
 )
 
 var codes = []Code{
@@ -117,12 +130,12 @@ var codes = []Code{
 	{codeType, "wrong type", "A mapping, list, text, number or yes/no stands where another is expected."},
 	{codeAmbiguous, "ambiguous text", "Unquoted, this is a text to one YAML program and a number, date, yes/no or null to another. Put it in quotes if a text is meant; write true, false, null or a JSON number if one of those is."},
 	{codeVersion, "API version", "Every document says apiVersion: pointsman/v1."},
-	{codeKind, "kind", "The kind is not one of Backend, Plugin, Route, Consumer. A PluginAbout (plugin.yaml) lives inside its module, not among the manifests."},
+	{codeKind, "kind", "The kind is not one of Backend, Domain, Plugin, Route, Consumer. A PluginAbout (plugin.yaml) lives inside its module, not among the manifests."},
 	{codeName, "name", "Names are a lower-case letter followed by at most 62 lower-case letters, digits or hyphens. Parameters and functions may also have upper case and underscores."},
 	{codeWord, "not one of the words", "The value must be one of a few words."},
 	{codeDuration, "time", "A time is a whole number and a unit, without a space: 300ms, 2s, 1m, 1h."},
 	{codeSize, "size", "A size is a whole number of bytes, or one with KiB, MiB or GiB, without a space: 32MiB."},
-	{codeRate, "rate", "A rate is a whole number, a slash and s, m or h: 200/s."},
+	{codeRate, "rate", "A rate is a whole number, a slash and s, m or h: 200/s. Subjects are counted for longer: 50000/day, 3000/hour."},
 	{codeNumber, "number", "A number is written as in JSON, is at most 64 characters long and fits a 64-bit float in size. Its text is kept as it is."},
 	{codePrefix, "address prefix", "A prefix is an address and a length, in the usual short form and without host bits: 10.1.0.0/16."},
 	{codeURL, "URL", "A back end's URL is https, a host in lower case, a port unless it is the usual one, and a base path without a slash at the end. User, password, query and fragment have no place in it, nor has an IP address in an unusual spelling."},
@@ -140,10 +153,12 @@ var codes = []Code{
 	{codeRelease, "version", "A plugin's version is MAJOR.MINOR.PATCH, perhaps with a suffix: 1.4.0, 2.0.0-rc.1."},
 	{codeSchema, "JSON Schema", "A function's input and output are JSON Schemas, draft 2020-12 or draft-07, without references to other documents."},
 	{codePathSecret, "credential in the path", "Paths are written to logs by back ends and whatever stands before them, and a credential in the path with them. Some back ends take it nowhere else."},
+	{codeView, "view", "A view is a list of paths, or the word all. A path is a chain of members with dots between them: id, address.city. [] stands for every element of an array: orders[].id, emails[], and [].id where the whole document is one. A member whose name is no plain word is in JSON quotes: \"a.b\".c. There are no wildcards, no numbers of elements and no conditions."},
+	{codeChoice, "choice", "Each {name} in a statement stands for one of the texts of the choice with that name, and each choice has a place. Values never go into the text: they are parameters."},
 
 	{codeSameName, "name is taken", "Two documents of one kind have the same name."},
-	{codeNoBackend, "unknown backend", "A grant names a backend that is not in the set."},
-	{codeNoPlugin, "unknown plugin", "A step calls a plugin that is not in the set."},
+	{codeNoBackend, "unknown backend", "A grant or domain names a backend that is not in the set."},
+	{codeNoPlugin, "unknown plugin", "A step, a call grant or callableBy names a plugin that is not in the set."},
 	{codeNoReference, "unknown reference", "A reference names neither a step nor a parameter of the route."},
 	{codeSelf, "step refers to itself", "A step cannot use its own output as its input."},
 	{codeCycle, "cycle", "Steps wait for each other in a circle, so that none could ever start."},
@@ -153,9 +168,20 @@ var codes = []Code{
 	{codeCollision, "colliding routes", "Two routes have the same method and paths that match the same requests. A literal segment beside a parameter is fine: the literal wins."},
 	{codePathParam, "path parameter", "The {parameters} of the path and the params with in: path must be the same."},
 	{codePrivate, "private address not listed", "The URL's address is private, and private does not list it, so that every request would be refused. Add the prefix to private."},
-	{codeSameAs, "backend name used twice", "Two http grants of a plugin have the same name for the plugin. Give one of them another with as."},
+	{codeSameAs, "backend name used twice", "Two http grants, or two sql grants, of a plugin have the same name for the plugin. Give one of them another with as."},
 	{codeCeiling, "grant past the back end's ceiling", "The back end's methods or headers.request leave out what a plugin is granted, so that every such request would be refused. Narrow the grant, or widen the back end for everyone."},
+	{codeNoDomain, "unknown domain", "A grant, parameter or route names a domain of pointers that is not in the set."},
+	{codeNoStatement, "unknown statement", "A sql grant names a statement that its back end does not have."},
+	{codeOtherSort, "back end of another sort", "An http grant needs a back end that is an HTTP origin, a sql grant one that is a database."},
+	{codeNotCallable, "caller is not welcome", "A plugin may call another only if both say so: the caller's grant names the function, and the other's callableBy names the caller. Add the caller there, if it is meant."},
+	{codeCallCycle, "plugins call each other", "Grants let plugins call each other in a circle. Each call takes a sandbox until it is answered, so that a circle could take all there are. Remove one of the grants."},
+	{codeCallDepth, "calls too deep", "Plugins may call each other four deep, below the one that a route calls. Deeper chains are hard to follow and use up the deadline. Let the route call some of the plugins."},
+	{codeOpenReach, "ids would go elsewhere", "A plugin that may open pointers of a domain can send their ids to every back end that it reaches, itself or through plugins that it calls. All of them must be among the domain's backends. Add the back end to the domain if ids are meant to go there, or take one of the grants away."},
+	{codeNotShown, "pointer outside of the view", "Under pointers, a route names a path that its view and views do not let out. Perhaps one of them is misspelt, and the id itself would leave."},
 	{codeIdleBackend, "backend is not used", "No plugin is granted the backend."},
-	{codeIdlePlugin, "plugin is not used", "No route calls the plugin."},
+	{codeIdlePlugin, "plugin is not used", "Neither a route nor a call grant of another plugin names the plugin."},
 	{codeUselessScope, "scope opens nothing", "The consumer has a scope that no route asks for; perhaps it is misspelt."},
+	{codeIdleDomain, "domain is not used", "No parameter, route or grant has pointers of the domain."},
+	{codeNoLabel, "unknown label", "Something is cleared of a label that no back end, statement or parameter has; perhaps it is misspelt."},
+	{codeNoFurther, "view that shows nothing further", "Under views, a route names a scope that it asks of every consumer, or only paths that its view shows everybody."},
 }

@@ -7,7 +7,8 @@ func consumerSpec() form[Consumer] {
 		required(authField()),
 		key("scopes", list(0, 100, name(scopeName), itself), "what the consumer may do", func(c *Consumer) *[]string { return &c.Scopes }),
 		key("sector", name(plainName), "the group within which pointers are stable; the consumer's own name unless written", func(c *Consumer) *string { return &c.Sector }),
-		key("rate", pointer(rate()), "the most requests, such as 200/s", func(c *Consumer) **Rate { return &c.Rate }))
+		key("rate", pointer(rate()), "the most requests, such as 200/s", func(c *Consumer) **Rate { return &c.Rate }),
+		key("subjects", pointer(subjects()), "the most distinct subjects that are revealed, such as 50000/day", func(c *Consumer) **Rate { return &c.Subjects }))
 }
 
 // consumerAuth is the form of a consumer's spec.auth.

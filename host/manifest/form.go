@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -180,7 +179,7 @@ func what(n *yaml.Node) string {
 // named is a mapping whose keys are names of the document's own choice.
 func named[T any](rule nameRule, most int, f form[T]) form[map[string]T] {
 	return form[map[string]T]{
-		schema: schema{"type": "object", "maxProperties": most, "propertyNames": schema{"pattern": rule.pattern.String()}, "additionalProperties": f.schema},
+		schema: schema{"type": "object", "maxProperties": most, "propertyNames": rule.schema(), "additionalProperties": f.schema},
 		read: func(r *reader, n *yaml.Node, at string) map[string]T {
 			out := map[string]T{}
 			for _, e := range r.entries(n, at, rule, most) {
@@ -210,7 +209,7 @@ func (r *reader) entries(n *yaml.Node, at string, rule nameRule, most int) []ent
 			continue
 		}
 		seen[e.key.Value] = true
-		if !rule.pattern.MatchString(e.key.Value) {
+		if !rule.matches(e.key.Value) {
 			r.add(e.key, join(at, e.key.Value), codeName, rule.near(e.key.Value), "%s is not %s", quote(e.key.Value), rule.want)
 		}
 		out = append(out, e)
@@ -220,56 +219,6 @@ func (r *reader) entries(n *yaml.Node, at string, rule nameRule, most int) []ent
 		return out[:most] // checks of what they say to each other are not made for any number
 	}
 	return out
-}
-
-// list is a list of at least least and at most most entries, none of them twice. id names
-// an entry for that comparison. Its order has no meaning: it is sorted by id.
-func list[T any](least, most int, f form[T], id func(T) string) form[[]T] {
-	return distinct(least, most, f, id, codeRepeated)
-}
-
-// distinct is list with a code of its own for an entry that is there twice.
-func distinct[T any](least, most int, f form[T], id func(T) string, code string) form[[]T] {
-	s := schema{"type": "array", "maxItems": most, "uniqueItems": true, "items": f.schema}
-	if least > 0 {
-		s["minItems"] = least
-	}
-	return form[[]T]{
-		schema: s,
-		read: func(r *reader, n *yaml.Node, at string) []T {
-			if !r.is(n, yaml.SequenceNode, at, "a list") {
-				return nil
-			}
-			if len(n.Content) < least || len(n.Content) > most {
-				r.add(n, at, codeLength, "", "%d entries; expected %d to %d", len(n.Content), least, most)
-			}
-			var out []T
-			seen := map[string]bool{}
-			for i, c := range n.Content {
-				place := index(at, i)
-				before := len(r.faults)
-				v := f.read(r, c, place)
-				if len(r.faults) > before {
-					continue
-				}
-				if seen[id(v)] {
-					r.add(c, place, code, "", "%s is in the list already", quote(id(v)))
-					continue
-				}
-				seen[id(v)] = true
-				out = append(out, v)
-			}
-			slices.SortFunc(out, func(a, b T) int { return strings.Compare(id(a), id(b)) })
-			return out
-		},
-		write: func(vs []T) any {
-			out := make([]any, len(vs))
-			for i, v := range vs {
-				out[i] = f.write(v)
-			}
-			return out
-		},
-	}
 }
 
 // pointer is the same form for an optional part.
@@ -288,4 +237,17 @@ func pointer[T any](f form[T]) form[*T] {
 type nameRule struct {
 	pattern *regexp.Regexp
 	want    string
+	most    int // bytes; 0: the pattern says it
+}
+
+func (rule nameRule) matches(s string) bool {
+	return rule.pattern.MatchString(s) && (rule.most == 0 || len(s) <= rule.most)
+}
+
+func (rule nameRule) schema() schema {
+	s := schema{"pattern": rule.pattern.String()}
+	if rule.most > 0 {
+		s["maxLength"] = rule.most
+	}
+	return s
 }

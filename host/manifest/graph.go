@@ -10,6 +10,7 @@ import (
 // checkRoute checks what the parts of one route say about each other.
 func checkRoute(r *reader, n *yaml.Node, at string, route *Route) {
 	checkPathParams(r, n, at, route)
+	checkLeaving(r, n, at, route)
 	for _, s := range route.Steps {
 		if s.Deadline > route.Deadline && route.Deadline > 0 {
 			r.add(child(n, "steps", s.Name, "deadline"), join(at, "steps."+s.Name+".deadline"), codeDeadline, "",

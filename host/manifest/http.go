@@ -17,10 +17,11 @@ type HTTPBackend struct {
 	Methods  []string       // ceiling of what plugins may be granted, sorted; empty: every method
 	Headers  HTTPHeaders
 	Limits   HTTPLimits
-	Retries  *Retries // nil: none
-	Breaker  *Breaker // nil: none
-	Hedge    *Hedge   // nil: none
-	Check    string   // "GET /health": what a check of the back end may ask; empty: nothing
+	Retries  *Retries            // nil: none
+	Breaker  *Breaker            // nil: none
+	Hedge    *Hedge              // nil: none
+	Labels   map[string][]string // label: paths of the fields of its answers that have it, sorted
+	Check    string              // "GET /health": what a check of the back end may ask; empty: nothing
 }
 
 // HTTPHeaders bounds what plugins may set and widens what they see.
@@ -103,6 +104,7 @@ func httpBackend() form[HTTPBackend] {
 		key("retries", pointer(retries()), "{} or more: GET, HEAD, PUT and DELETE are repeated when the back end fails", func(b *HTTPBackend) **Retries { return &b.Retries }),
 		key("breaker", pointer(breaker()), "{} or more: a back end that fails is left alone for a while", func(b *HTTPBackend) **Breaker { return &b.Breaker }),
 		key("hedge", pointer(hedge()), "GET and HEAD are asked a second time when the first takes long", func(b *HTTPBackend) **Hedge { return &b.Hedge }),
+		key("labels", labels(), "labels of fields in its answers: label, and the paths that have it", func(b *HTTPBackend) *map[string][]string { return &b.Labels }),
 		key("check", checkEndpoint(), "a harmless request for pointsman backend check, such as GET /health", func(b *HTTPBackend) *string { return &b.Check }))
 }
 

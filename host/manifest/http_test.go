@@ -13,7 +13,7 @@ import (
 // TestHTTPBackend reads everything that a back end can say besides its credential.
 func TestHTTPBackend(t *testing.T) {
 	set := loadValid(t)
-	got := *set.Backends[2].HTTP
+	got := *set.Backends[4].HTTP
 	got.Auth = nil
 	want := manifest.HTTPBackend{
 		URL: "https://shop.example:8443",

@@ -36,7 +36,7 @@ func attacks() map[string]string {
 	for c := 'b'; c <= 'z'; c++ {
 		laughs += fmt.Sprintf("%c: &%c [%s*%c]\n", c, c, strings.Repeat(fmt.Sprintf("*%c,", c-1), 8), c-1)
 	}
-	route := head + "kind: Route\nspec:\n  path: GET /\n  scopes: [a]\n  answer: \"${s0}\"\n  steps:\n"
+	route := head + "kind: Route\nspec:\n  path: GET /\n  scopes: [a]\n  answer: \"${s0}\"\n  view: all\n  steps:\n"
 	return map[string]string{
 		"open brackets":      strings.Repeat("[", n),
 		"open braces":        strings.Repeat("{a: ", n/4),
@@ -66,8 +66,8 @@ func attacks() map[string]string {
 		"references":         route + "    s0: {call: p.f, with: [" + strings.Repeat("\"${s1}\",", n/8) + "]}\n",
 		"chain":              route + keys("    s%d: {call: p.f, with: \"${s1}\"}\n"),
 		"deep long paths":    strings.Repeat("{"+strings.Repeat("k", 250)+": ", 60) + "[" + strings.Repeat("~,", n/4) + "]" + strings.Repeat("}", 60),
-		"repeated pattern":   head + "kind: Route\nspec: {path: GET /, scopes: [a], params: {a: {in: query, pattern: \"((a{1,1000}){1,1000}){1,1000}\"}}, steps: {s: {call: p.f}}, answer: \"${s}\"}",
-		"nested patterns":    head + "kind: Route\nspec: {path: GET /, scopes: [a], params: {a: {in: query, pattern: \"" + strings.Repeat("(", 249) + strings.Repeat(")", 249) + "\"}}, steps: {s: {call: p.f}}, answer: \"${s}\"}",
+		"repeated pattern":   head + "kind: Route\nspec: {path: GET /, scopes: [a], params: {a: {in: query, pattern: \"((a{1,1000}){1,1000}){1,1000}\"}}, steps: {s: {call: p.f}}, answer: \"${s}\", view: all}",
+		"nested patterns":    head + "kind: Route\nspec: {path: GET /, scopes: [a], params: {a: {in: query, pattern: \"" + strings.Repeat("(", 249) + strings.Repeat(")", 249) + "\"}}, steps: {s: {call: p.f}}, answer: \"${s}\", view: all}",
 		"tabs":               strings.Repeat("\t", n),
 		"not UTF-8":          strings.Repeat("\xff", n),
 		"spaces":             strings.Repeat(" ", n),
@@ -208,7 +208,7 @@ func (b broken) Open(name string) (fs.File, error) {
 func TestDepth(t *testing.T) {
 	nested := func(levels int) string {
 		return head + "kind: Route\nspec: {path: GET /, scopes: [a], steps: {s: {call: p.f, with: " + strings.Repeat("[", levels) + strings.Repeat("]", levels) +
-			"}}, answer: \"${s}\"}\n---\napiVersion: pointsman/v1\nkind: Plugin\nmetadata: {name: p}\nspec: {module: {path: p.wasm}}\n"
+			"}}, answer: \"${s}\", view: all}\n---\napiVersion: pointsman/v1\nkind: Plugin\nmetadata: {name: p}\nspec: {module: {path: p.wasm}}\n"
 	}
 	// The document, spec, steps and s are four levels above with.
 	check(t, nested(manifest.MaxDepth-4), "")

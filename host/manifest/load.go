@@ -55,6 +55,7 @@ func fixed[T any](key, code, value string) field[T] {
 }
 
 func backendForm() form[document[Backend]]   { return framed(KindBackend, backendSpec()) }
+func domainForm() form[document[Domain]]     { return framed(KindDomain, domainSpec()) }
 func pluginForm() form[document[Plugin]]     { return framed(KindPlugin, pluginSpec()) }
 func routeForm() form[document[Route]]       { return framed(KindRoute, routeSpec()) }
 func consumerForm() form[document[Consumer]] { return framed(KindConsumer, consumerSpec()) }
@@ -62,6 +63,7 @@ func consumerForm() form[document[Consumer]] { return framed(KindConsumer, consu
 // loader is one run of Load.
 type loader struct {
 	backend  form[document[Backend]]
+	domain   form[document[Domain]]
 	plugin   form[document[Plugin]]
 	route    form[document[Route]]
 	consumer form[document[Consumer]]
@@ -81,7 +83,7 @@ type loader struct {
 // modules and certificates exist, and that plugins have the functions that routes call,
 // is for whoever deploys to check.
 func Load(root fs.FS) (*Set, Faults) {
-	l := &loader{backend: backendForm(), plugin: pluginForm(), route: routeForm(), consumer: consumerForm()}
+	l := &loader{backend: backendForm(), domain: domainForm(), plugin: pluginForm(), route: routeForm(), consumer: consumerForm()}
 	files := 0
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		base := path.Base(name)
@@ -183,7 +185,7 @@ func readFile(root fs.FS, name string) ([]byte, *Fault) {
 }
 
 // kinds are the kinds of a Set, in the order of the canonical form.
-var kinds = []string{KindBackend, KindPlugin, KindRoute, KindConsumer}
+var kinds = []string{KindBackend, KindDomain, KindPlugin, KindRoute, KindConsumer}
 
 // document reads one document into the set.
 func (l *loader) document(r *reader, n *yaml.Node) {
@@ -201,16 +203,25 @@ func (l *loader) document(r *reader, n *yaml.Node) {
 		return
 	}
 	var written any
+	before := len(r.uses)
 	switch text {
 	case KindBackend:
 		d := l.backend.read(r, n, "")
 		d.Spec.Name, d.Spec.Pos = d.Name, d.Pos
 		l.set.Backends = append(l.set.Backends, &d.Spec)
 		written = l.backend.write(d)
+	case KindDomain:
+		d := l.domain.read(r, n, "")
+		d.Spec.Name, d.Spec.Pos = d.Name, d.Pos
+		l.set.Domains = append(l.set.Domains, &d.Spec)
+		written = l.domain.write(d)
 	case KindPlugin:
 		d := l.plugin.read(r, n, "")
 		d.Spec.Name, d.Spec.Pos = d.Name, d.Pos
 		l.set.Plugins = append(l.set.Plugins, &d.Spec)
+		for i := range r.uses[before:] {
+			r.uses[before+i].by = &d.Spec
+		}
 		written = l.plugin.write(d)
 	case KindRoute:
 		d := l.route.read(r, n, "")

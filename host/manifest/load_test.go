@@ -150,7 +150,7 @@ func TestLoadValid(t *testing.T) {
 	for _, d := range set.Documents() {
 		names = append(names, d.Kind+" "+d.Name)
 	}
-	want := []string{"Backend acme-crm", "Backend loyalty", "Backend shop",
+	want := []string{"Backend acme-crm", "Backend customer-store", "Backend loyalty", "Backend notes", "Backend shop", "Domain basket", "Domain customer",
 		"Plugin crm-contact", "Plugin loyalty-balance", "Plugin merge", "Plugin shop-orders",
 		"Route customer-profile", "Route customer-search", "Consumer call-centre", "Consumer web-shop"}
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -165,7 +165,7 @@ func TestLoadValid(t *testing.T) {
 		t.Errorf("limits %+v, want %+v", got, want)
 	}
 	plugin := set.Plugins[0]
-	if got, want := string(plugin.Grants["http"]), `[{"allow":["GET /v2/contacts","GET /v2/contacts/{id}"],"as":"crm","backend":"acme-crm","headers":["Square-Version"],"query":["email"]}]`; got != want {
+	if got, want := string(plugin.Grants["http"]), `[{"allow":["GET /v2/contacts","GET /v2/contacts/{id}"],"as":"crm","backend":"acme-crm","clear":["pii.contact"],"headers":["Square-Version"],"query":["email"],"view":["address.city","id","tier"]}]`; got != want {
 		t.Errorf("grant of http\n got %s\nwant %s", got, want)
 	}
 	if got := string(plugin.Grants["log"]); got != "{}" {
@@ -186,7 +186,7 @@ func TestLoadValid(t *testing.T) {
 	if route.Method != "GET" || route.Path != "/v1/customers/{customer}" || route.Deadline != 800*time.Millisecond {
 		t.Errorf("route %s %s %s", route.Method, route.Path, route.Deadline)
 	}
-	if p := route.Params["customer"]; !p.Required || p.In != manifest.InPath || p.MaxLength != 12 {
+	if p := route.Params["customer"]; !p.Required || p.In != manifest.InPath || p.MaxLength != 300 {
 		t.Errorf("param %+v", p)
 	}
 	if p := set.Routes[1].Params["email"]; p.MaxLength != manifest.DefaultMaxLength {
@@ -276,7 +276,7 @@ func TestDigest(t *testing.T) {
 		change []string
 	}{
 		{"layout", nil},
-		{"comment", []string{"# Three systems behind us.", "# Three."}},
+		{"comment", []string{"# Systems behind us.", "# Three."}},
 		{"key order", []string{"{secret: shop-key, as: query, name: key}", "{name: key, as: query, secret: shop-key}"}},
 		{"list order", []string{"scopes: [profile.search, profile.read]", "scopes: [profile.read, profile.search]"}},
 		{"quotes", []string{"region: eu", `"region": 'eu'`}},

@@ -25,6 +25,7 @@ const APIVersion = "pointsman/v1"
 // The kinds of document.
 const (
 	KindBackend     = "Backend"
+	KindDomain      = "Domain"
 	KindPlugin      = "Plugin"
 	KindRoute       = "Route"
 	KindConsumer    = "Consumer"
@@ -36,6 +37,7 @@ const (
 // that, so it may be read concurrently.
 type Set struct {
 	Backends  []*Backend
+	Domains   []*Domain
 	Plugins   []*Plugin
 	Routes    []*Route
 	Consumers []*Consumer
@@ -55,11 +57,12 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Backend is a system behind us.
+// Backend is a system behind us. In a Set it has exactly one of HTTP and SQL.
 type Backend struct {
 	Name string
 	Pos  Pos
-	HTTP *HTTPBackend // never nil in a Set: it is the only sort of back end
+	HTTP *HTTPBackend // an HTTP origin
+	SQL  *SQLBackend  // a database with named statements
 }
 
 // Plugin is one module and what it is lent.
@@ -67,27 +70,29 @@ type Plugin struct {
 	Name   string
 	Pos    Pos
 	Module Module
-	// Grants holds, for each capability that is granted, the grant as canonical JSON:
-	// http as an array of HTTPGrant, log as {}.
-	Grants     map[string]json.RawMessage
-	HTTPGrants []HTTPGrant // the grant of http, decoded; sorted by As
-	Limits     PluginLimits
-	Config     map[string]string
+	// Grants holds, for each capability that is granted, the grant as canonical JSON: arrays
+	// of HTTPGrant, SQLGrant, CallGrant and PointerGrant, a KVGrant and a LogGrant. The
+	// fields below hold the same, decoded.
+	Grants        map[string]json.RawMessage
+	HTTPGrants    []HTTPGrant    // sorted by As
+	SQLGrants     []SQLGrant     // sorted by As
+	KVGrant       *KVGrant       // nil: none
+	CallGrants    []CallGrant    // sorted by plugin and function
+	PointerGrants []PointerGrant // sorted
+	LogGrant      *LogGrant      // nil: none
+	Input         Paths          // what of a step's input reaches the plugin; not written: all of it
+	Output        Paths          // what of its output leaves; not written: all of it
+	Clear         []string       // labels that its output may carry, sorted
+	Declassify    []string       // labels that its output no longer carries, sorted
+	CallableBy    []string       // plugins that may call its functions, sorted
+	Limits        PluginLimits
+	Config        map[string]string
 }
 
 // Module says which Wasm module.
 type Module struct {
 	Path   string // slash-separated, relative to the manifests' root
 	SHA256 string // of the file, lower-case hex; empty: not pinned
-}
-
-// HTTPGrant lets a plugin reach one back end.
-type HTTPGrant struct {
-	Backend string   `json:"backend"`
-	As      string   `json:"as"`                // the name that the plugin uses; the back end's own unless written
-	Allow   []string `json:"allow"`             // "GET /v2/contacts/{id}", sorted
-	Query   []string `json:"query,omitempty"`   // parameters it may set, sorted
-	Headers []string `json:"headers,omitempty"` // headers it may set, canonical, sorted
 }
 
 // PluginLimits bounds a plugin. A zero field means the default of host/sandbox, or the one
@@ -123,6 +128,11 @@ type Route struct {
 	Deadline time.Duration    // of the whole request; DefaultDeadline unless written
 	Steps    []Step           // as in the file
 	Answer   Value
+	View     Paths               // what of the answer leaves; always written in a Set
+	Views    map[string]Paths    // scope: what leaves besides View, to consumers that have the scope
+	Clear    []string            // labels that the answer may carry, sorted
+	Pointers map[string][]string // domain: paths of the answer whose ids become pointers, sorted
+	Subject  string              // whom the answer is about: a parameter's name, or "answer." and a path; empty: nobody
 }
 
 // DefaultDeadline of a route, and the longest that can be written. The default leaves a
@@ -137,9 +147,11 @@ const (
 type Param struct {
 	In        string  // InPath or InQuery
 	Pattern   string  // RE2; must match the whole value; empty: anything (InQuery only)
-	MaxLength int     // characters; DefaultMaxLength unless written
+	MaxLength int     // characters; DefaultMaxLength, or DefaultPointerLength, unless written
 	Required  bool    // always true for InPath
 	Default   *string // InQuery and not Required: what stands in for a missing one; nil: nothing
+	Pointer   string  // the domain whose pointers it takes; empty: it is no pointer
+	Label     string  // of the value, of what it points at if it is a pointer; empty: none
 }
 
 // Places for a parameter.
@@ -152,6 +164,10 @@ const (
 // use, shorter than anything worth smuggling.
 const DefaultMaxLength = 200
 
+// DefaultPointerLength is DefaultMaxLength of a parameter that takes pointers: as long as the
+// longest of a domain with the longest name, and then some.
+const DefaultPointerLength = 512
+
 // Step is one plugin call of a route.
 type Step struct {
 	Name     string
@@ -162,6 +178,7 @@ type Step struct {
 	Required bool
 	OnError  string        // OnErrorFail or OnErrorOmit, never empty in a Set
 	Deadline time.Duration // 0: only the route's
+	View     Paths         // what of the output the route uses; not written: all of it
 }
 
 // What a step's failure does to the answer.
@@ -178,12 +195,15 @@ type Consumer struct {
 	Scopes []string
 	Sector string // the consumer's own name unless written
 	Rate   *Rate  // nil: no limit of its own
+	// Subjects is how many distinct subjects may be revealed to it in an hour or a day; nil:
+	// any number.
+	Subjects *Rate
 }
 
-// Rate is a number of requests in a time.
+// Rate is a number of requests, or of subjects, in a time.
 type Rate struct {
 	Count int
-	Per   time.Duration // a second, a minute or an hour
+	Per   time.Duration // a second, a minute or an hour; of subjects an hour or a day
 }
 
 // PerSecond returns the rate in requests per second.

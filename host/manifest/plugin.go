@@ -10,12 +10,6 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Capabilities that can be granted, and their keys in a grant.
-const (
-	grantHTTP = "http"
-	grantLog  = "log"
-)
-
 func pluginSpec() form[Plugin] {
 	module := object(Module{}, nil,
 		required(key("path", file(".wasm"), "the module, relative to the manifests' root", func(m *Module) *string { return &m.Path })),
@@ -23,6 +17,11 @@ func pluginSpec() form[Plugin] {
 	return object(Plugin{}, nil,
 		required(key("module", module, "which Wasm module", func(p *Plugin) *Module { return &p.Module })),
 		grantsField(),
+		key("input", paths(), "what of a step's input reaches the plugin; all of it unless written", func(p *Plugin) *Paths { return &p.Input }),
+		key("output", paths(), "what of its output leaves; all of it unless written", func(p *Plugin) *Paths { return &p.Output }),
+		key("clear", labelList(), "labels that its output may carry", func(p *Plugin) *[]string { return &p.Clear }),
+		key("declassify", labelList(), "labels that its output no longer carries, because the plugin takes out what they stand for", func(p *Plugin) *[]string { return &p.Declassify }),
+		key("callableBy", list(0, 50, using(useCaller, name(plainName)), itself), "plugins that may call its functions", func(p *Plugin) *[]string { return &p.CallableBy }),
 		key("limits", pluginLimits(), "bounds on one call, and on all at once", func(p *Plugin) *PluginLimits { return &p.Limits }),
 		key("config", named(configName, 100, free(maxText)), "settings that the plugin reads; no secrets", func(p *Plugin) *map[string]string { return &p.Config }))
 }
@@ -52,25 +51,14 @@ func checkPluginLimits(r *reader, n *yaml.Node, at string, l *PluginLimits) {
 	}
 }
 
-// grants is the form of spec.grants; a Plugin keeps it both decoded and as JSON.
-type grants struct {
-	HTTP []HTTPGrant
-	Log  *struct{}
-}
-
-func grantsForm() form[grants] {
-	return object(grants{}, nil,
-		key(grantHTTP, distinct(1, 50, httpGrant(), HTTPGrant.id, codeSameAs), "back ends that the plugin may call", func(g *grants) *[]HTTPGrant { return &g.HTTP }),
-		key(grantLog, pointer(object(struct{}{}, nil)), "{} if the plugin may write to the log", func(g *grants) **struct{} { return &g.Log }))
-}
-
 func grantsField() field[Plugin] {
 	f := grantsForm()
 	return field[Plugin]{
 		name: "grants", doc: "what the plugin is lent, and no more", schema: f.schema,
 		read: func(r *reader, n *yaml.Node, at string, p *Plugin) {
 			g := f.read(r, n, at)
-			p.HTTPGrants = g.HTTP
+			p.HTTPGrants, p.SQLGrants, p.KVGrant = g.HTTP, g.SQL, g.KV
+			p.CallGrants, p.PointerGrants, p.LogGrant = g.Call, g.Pointer, g.Log
 			written, _ := f.write(g).(schema)
 			for capability, grant := range written {
 				if p.Grants == nil {
@@ -86,28 +74,6 @@ func grantsField() field[Plugin] {
 			return p.Grants
 		},
 	}
-}
-
-// id tells the grants of one plugin apart: the name that it uses for the back end.
-func (g HTTPGrant) id() string { return g.As }
-
-func httpGrant() form[HTTPGrant] {
-	backend := key("backend", name(plainName), "name of the backend", func(g *HTTPGrant) *string { return &g.Backend })
-	backend.read = func(r *reader, n *yaml.Node, at string, g *HTTPGrant) {
-		if g.Backend = name(plainName).read(r, n, at); g.Backend != "" {
-			r.uses = append(r.uses, use{KindBackend, g.Backend, r.pos(n), at})
-		}
-	}
-	return object(HTTPGrant{}, func(_ *reader, _ *yaml.Node, _ string, g *HTTPGrant) {
-		if g.As == "" {
-			g.As = g.Backend
-		}
-	},
-		required(backend),
-		key("as", name(plainName), "the name that the plugin uses, if not the backend's own", func(g *HTTPGrant) *string { return &g.As }),
-		required(key("allow", list(1, 200, endpoint(), itself), "methods and paths that may be called", func(g *HTTPGrant) *[]string { return &g.Allow })),
-		key("query", list(0, 100, query(), itself), "query parameters that may be set", func(g *HTTPGrant) *[]string { return &g.Query }),
-		key("headers", list(0, 100, header(), itself), "headers that may be set", func(g *HTTPGrant) *[]string { return &g.Headers }))
 }
 
 var digestText = regexp.MustCompile(`^[0-9a-f]{64}$`)

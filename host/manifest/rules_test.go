@@ -195,7 +195,7 @@ func TestHeaderDenied(t *testing.T) {
 func TestReferences(t *testing.T) {
 	route := func(with string) string {
 		return head + "kind: Route\nspec:\n  path: GET /\n  params: {q: {in: query}}\n  scopes: [a]\n  steps:\n    s: {call: p.f}\n    t:\n      call: p.f\n      with: " + with +
-			"\n  answer: [\"${s}\", \"${t}\"]\n---\napiVersion: pointsman/v1\nkind: Plugin\nmetadata: {name: p}\nspec: {module: {path: p.wasm}}\n"
+			"\n  answer: [\"${s}\", \"${t}\"]\n  view: all\n---\napiVersion: pointsman/v1\nkind: Plugin\nmetadata: {name: p}\nspec: {module: {path: p.wasm}}\n"
 	}
 	tests := []struct{ with, want, code string }{
 		{`${params.q}`, "${params.q}", ""},

@@ -88,11 +88,11 @@ func free(most int) form[string] {
 }
 
 var (
-	plainName    = nameRule{regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`), "a name (a lower-case letter, then lower-case letters, digits or hyphens, at most 63)"}
-	paramName    = nameRule{regexp.MustCompile(`^[a-z][a-zA-Z0-9_-]{0,62}$`), "a parameter's name (a lower-case letter, then letters, digits, hyphens or underscores, at most 63)"}
-	functionName = nameRule{regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$`), "a function's name (letters, digits, hyphens or underscores, at most 63)"}
-	configName   = nameRule{regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$`), "a setting's name (letters, digits, dots, hyphens or underscores, at most 63)"}
-	scopeName    = nameRule{regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}(?:\.[a-z][a-z0-9-]{0,31}){0,3}$`), "a scope (names with dots between them, such as profile.read)"}
+	plainName    = nameRule{pattern: regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`), want: "a name (a lower-case letter, then lower-case letters, digits or hyphens, at most 63)"}
+	paramName    = nameRule{pattern: regexp.MustCompile(`^[a-z][a-zA-Z0-9_-]{0,62}$`), want: "a parameter's name (a lower-case letter, then letters, digits, hyphens or underscores, at most 63)"}
+	functionName = nameRule{pattern: regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$`), want: "a function's name (letters, digits, hyphens or underscores, at most 63)"}
+	configName   = nameRule{pattern: regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$`), want: "a setting's name (letters, digits, dots, hyphens or underscores, at most 63)"}
+	scopeName    = nameRule{pattern: regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}(?:\.[a-z][a-z0-9-]{0,31}){0,3}$`), want: "a scope (names with dots between them, such as profile.read)"}
 )
 
 // near returns text in the spelling of the rule, if that is all that is wrong with it.
@@ -100,7 +100,7 @@ func (rule nameRule) near(text string) string {
 	lower := strings.ToLower(text)
 	first := lower[:min(1, len(lower))] + text[min(1, len(lower), len(text)):]
 	for _, s := range []string{first, lower, strings.NewReplacer("_", "-", " ", "-").Replace(lower)} {
-		if s != text && rule.pattern.MatchString(s) {
+		if s != text && rule.matches(s) {
 			return s
 		}
 	}
@@ -108,14 +108,14 @@ func (rule nameRule) near(text string) string {
 }
 
 func (rule nameRule) check(text string) *problem {
-	if rule.pattern.MatchString(text) {
+	if rule.matches(text) {
 		return nil
 	}
 	return problemf(codeName, rule.near(text), "%s is not %s", quote(text), rule.want)
 }
 
 func name(rule nameRule) form[string] {
-	return word(rule.want, schema{"pattern": rule.pattern.String()},
+	return word(rule.want, rule.schema(),
 		func(s string) (string, *problem) {
 			if p := rule.check(s); p != nil {
 				return "", p

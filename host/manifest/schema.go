@@ -26,7 +26,7 @@ const (
 // (a route's graph, a host's spelling) only the decoder checks.
 func Schemas() map[string][]byte {
 	parts := map[string]schema{
-		KindBackend: backendForm().schema, KindPlugin: pluginForm().schema,
+		KindBackend: backendForm().schema, KindDomain: domainForm().schema, KindPlugin: pluginForm().schema,
 		KindRoute: routeForm().schema, KindConsumer: consumerForm().schema,
 	}
 	out := map[string][]byte{"pluginabout": published(KindPluginAbout, aboutForm().schema)}

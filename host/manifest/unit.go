@@ -132,10 +132,42 @@ func parseRate(s string) (Rate, *problem) {
 }
 
 func writeRate(v Rate) string {
-	for _, u := range rateUnits {
+	for _, u := range append(slices.Clone(rateUnits), subjectUnits[1]) {
 		if time.Duration(u.size) == v.Per {
 			return strconv.Itoa(v.Count) + "/" + u.suffix
 		}
 	}
 	return fmt.Sprintf("%d per %s", v.Count, v.Per)
+}
+
+var subjectsText = regexp.MustCompile(`^([1-9][0-9]{0,8})/(hour|day)$`)
+
+var subjectUnits = []unit{{"hour", int64(time.Hour)}, {"day", int64(24 * time.Hour)}}
+
+// subjects is a number of subjects for each hour or day.
+func subjects() form[Rate] {
+	return word("a number of subjects such as 50000/day", schema{"pattern": subjectsText.String()}, func(s string) (Rate, *problem) {
+		m := subjectsText.FindStringSubmatch(s)
+		if m == nil {
+			count, per, ok := strings.Cut(strings.ToLower(strings.ReplaceAll(s, " ", "")), "/")
+			near := ""
+			if per == "d" {
+				per = "day"
+			} else if per == "h" {
+				per = "hour"
+			}
+			if ok && subjectsText.MatchString(count+"/"+strings.TrimSuffix(per, "s")) {
+				near = count + "/" + strings.TrimSuffix(per, "s")
+			}
+			return Rate{}, problemf(codeRate, near, "expected a number of subjects such as 50000/day, found %s", quote(s))
+		}
+		count, _ := strconv.Atoi(m[1]) // nine digits always fit
+		i := slices.IndexFunc(subjectUnits, func(u unit) bool { return u.suffix == m[2] })
+		return Rate{Count: count, Per: time.Duration(subjectUnits[i].size)}, nil
+	}, func(v Rate) string {
+		if v.Per == time.Hour {
+			return strconv.Itoa(v.Count) + "/hour"
+		}
+		return writeRate(v)
+	})
 }
