@@ -69,3 +69,6 @@ func HashWith(prfKeyset []byte) (func(data []byte) ([]byte, error), error) {
 	}
 	return func(data []byte) ([]byte, error) { return set.ComputePrimaryPRF(data, macSize) }, nil
 }
+
+// PointerKeyOf is a pointer key of 64 given bytes.
+func PointerKeyOf(key []byte) (*PointerKey, error) { return newPointerKey(key) }

@@ -105,12 +105,22 @@ func (p placement) Place(_ context.Context, req *http.Request, body []byte) (egr
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if p.token == nil {
-		return used(nil), nil
+	token := p.plain()
+	if len(token) > 0 {
+		req.Header.Set("X-Vault-Token", string(token[0]))
 	}
-	plain := p.token().Expose()
-	req.Header.Set("X-Vault-Token", string(plain))
-	return used{plain}, nil
+	return token, nil
+}
+
+// Current implements egress.Placement.
+func (p placement) Current() egress.Used { return p.plain() }
+
+// plain is the token of now, in the clear, if there is one.
+func (p placement) plain() used {
+	if p.token == nil {
+		return nil
+	}
+	return used{p.token().Expose()}
 }
 
 // Owns implements egress.Placement.
