@@ -22,11 +22,10 @@ import (
 // openers are the functions that may see the bytes of a secret, and why each has to. Who
 // adds one says what it does with them, and wipes them.
 var openers = map[string]string{
-	"host/credential Parts.open":            "the way of every placement that signs or logs in; its callers wipe",
-	"host/credential StaticPlacement.value": "what is placed as it is; Place wipes it when the request has it",
-	"host/deploy Opener.certificate":        "the client certificate's key goes into crypto/tls; wiped here",
-	"host/secret Value.Replacing":           "copies of what was replaced, for who redacts",
-	"host/secret/vault placement.Place":     "the token of Vault goes into Vault's header; Wipe clears it",
+	"host/credential Parts.openAll":     "the way of every placement; its callers wipe",
+	"host/deploy Opener.certificate":    "the client certificate's key goes into crypto/tls; wiped here",
+	"host/secret Value.Replacing":       "copies of what was replaced, for who redacts",
+	"host/secret/vault placement.plain": "the token of Vault goes into Vault's header; Wipe clears it",
 }
 
 // makers are the functions outside of host/secret that may make a Value: those of providers.

@@ -94,54 +94,44 @@ const maxCredential = 8 << 10
 // open returns the bytes of a secret, which the caller wipes. The error names the secret
 // and tells nothing of its value.
 func (p Parts) open(name string) ([]byte, error) {
+	plain, old, err := p.openAll(name)
+	wipe(old...)
+	return plain, err
+}
+
+// openAll is open, and returns what the secret replaced a short while ago, too: it is to be
+// taken out of answers and never sent. All is the caller's to wipe.
+func (p Parts) openAll(name string) (plain []byte, old [][]byte, err error) {
 	s, err := p.Secret(name)
 	if err != nil {
-		return nil, fmt.Errorf("the secret %s: %w", name, err)
+		return nil, nil, fmt.Errorf("the secret %s: %w", name, err)
 	}
-	plain := s.Expose()
+	plain = s.Expose()
 	switch {
 	case len(plain) == 0:
-		return nil, errors.New("the secret " + name + " is empty")
+		return nil, nil, errors.New("the secret " + name + " is empty")
 	case len(plain) > maxSecret:
 		clear(plain)
-		return nil, errors.New("the secret " + name + " is too long")
+		return nil, nil, errors.New("the secret " + name + " is too long")
 	}
-	return plain, nil
+	if f, ok := s.(former); ok {
+		old = f.Former()
+	}
+	return plain, old, nil
 }
 
 // maxSecret is the longest secret, in bytes: a certificate chain and an RSA key of 4096
 // bits in PEM come to half of it.
 const maxSecret = 32 << 10
 
-// used is what one request was placed with. Its forms lie in one buffer of its own.
-type used struct {
-	forms [][]byte
-	buf   []byte
-}
-
-// newUsed returns a used with copies of forms. Empty ones and repetitions are left out.
-func newUsed(forms ...[]byte) *used {
-	size := 0
-	for _, f := range forms {
-		size += len(f)
-	}
-	u := &used{forms: make([][]byte, 0, len(forms)), buf: make([]byte, 0, size)}
-	for _, f := range forms {
-		if len(f) == 0 {
-			continue
-		}
-		at := len(u.buf)
-		u.buf = append(u.buf, f...)
-		u.forms = append(u.forms, u.buf[at:len(u.buf):len(u.buf)])
-	}
-	return u
-}
+// used is what one request was placed with. The forms belong to it.
+type used [][]byte
 
 // Forms implements Used.
-func (u *used) Forms() [][]byte { return u.forms }
+func (u used) Forms() [][]byte { return u }
 
 // Wipe implements Used.
-func (u *used) Wipe() { clear(u.buf) }
+func (u used) Wipe() { wipe(u...) }
 
 // Words for whoever asked; the cause goes into Err, for the log.
 const (

@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -69,8 +70,8 @@ func NewHMAC(c HMAC, p Parts) (*HMACPlacement, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	plain, key, err := h.key()
-	wipe(plain, key)
+	_, forms, err := h.key()
+	wipe(forms...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,35 +127,46 @@ func (c HMAC) headers() []string {
 		func(name string) bool { return name == "" })
 }
 
-// key opens the secret. plain and key are the caller's to wipe, with an error too.
-func (h *HMACPlacement) key() (plain, key []byte, err error) {
-	plain, err = h.parts.open(h.conf.Secret)
+// key opens the secret. forms are all that is to be looked for, key among them, and the
+// caller's to wipe, with an error too; nil when the secret cannot be opened.
+func (h *HMACPlacement) key() (key []byte, forms [][]byte, err error) {
+	plain, old, err := h.parts.openAll(h.conf.Secret)
 	if err != nil {
 		return nil, nil, err
 	}
+	forms = append(old, plain)
+	for _, written := range old {
+		if was, err := h.decode(written); err == nil { // else it was written in another way
+			forms = append(forms, was)
+		}
+	}
+	if key, err = h.decode(plain); err != nil { // whose words quote a byte of the secret
+		return nil, forms, fmt.Errorf("the secret %s is not %s", h.conf.Secret, h.conf.Key)
+	}
+	forms = append(forms, key)
+	if len(key) < minKey {
+		return nil, forms, fmt.Errorf("the secret %s has fewer than %d bytes, which is no key", h.conf.Secret, minKey)
+	}
+	return key, forms, nil
+}
+
+// decode returns the key that is written so, in bytes of its own.
+func (h *HMACPlacement) decode(written []byte) ([]byte, error) {
 	switch h.conf.Key {
 	case "hex":
-		key, err = hex.AppendDecode(nil, plain)
+		return hex.AppendDecode(nil, written)
 	case "base64":
-		key, err = base64.StdEncoding.Strict().AppendDecode(nil, plain)
-	default:
-		key = append(key, plain...)
+		return base64.StdEncoding.Strict().AppendDecode(nil, written)
 	}
-	switch {
-	case err != nil: // whose words quote a byte of the secret
-		err = fmt.Errorf("the secret %s is not %s", h.conf.Secret, h.conf.Key)
-	case len(key) < minKey:
-		err = fmt.Errorf("the secret %s has fewer than %d bytes, which is no key", h.conf.Secret, minKey)
-	}
-	return plain, key, err
+	return bytes.Clone(written), nil
 }
 
 // Place implements egress.Placement.
 func (h *HMACPlacement) Place(_ context.Context, req *http.Request, body []byte) (Used, error) {
-	plain, key, err := h.key()
-	defer func() { wipe(plain, key) }()
+	key, forms, err := h.key()
 	if err != nil {
-		if plain == nil {
+		wipe(forms...)
+		if forms == nil {
 			return nil, missing(err)
 		}
 		return nil, unfit(err)
@@ -196,7 +208,16 @@ func (h *HMACPlacement) Place(_ context.Context, req *http.Request, body []byte)
 		mac.Write([]byte(text))
 	}
 	req.Header.Set(c.Signature.Name, c.Signature.Prefix+encode(c.Signature.Encoding, mac.Sum(nil)))
-	return newUsed(plain, key), nil
+	return used(forms), nil
+}
+
+// Current implements egress.Placement.
+func (h *HMACPlacement) Current() Used {
+	_, forms, _ := h.key() // one that is no key may be known all the same
+	if forms == nil {
+		return nil
+	}
+	return used(forms)
 }
 
 // ofRequest is a part of the request itself, byte for byte as it is sent.

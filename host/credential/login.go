@@ -98,11 +98,11 @@ func (l *login) obtain(ctx context.Context) (*grant, *failure) {
 		if f.Secret == "" {
 			continue
 		}
-		plain, err := l.parts.open(f.Secret)
+		plain, old, err := l.parts.openAll(f.Secret)
 		if err != nil {
 			return nil, &failure{words: "a secret is not available", cause: err}
 		}
-		spent = append(spent, plain)
+		spent = append(append(spent, plain), old...)
 		fields[f.Name] = string(plain)
 	}
 	r, failed := l.request(fields)

@@ -200,11 +200,11 @@ func (o *oauth2) form() (form url.Values, spent [][]byte, failed *failure) {
 	set("audience", o.Audience)
 	set("resource", o.Resource)
 	secret := func(name string) (string, *failure) {
-		plain, err := o.parts.open(name)
+		plain, old, err := o.parts.openAll(name)
 		if err != nil {
 			return "", &failure{words: "a secret is not available", cause: err}
 		}
-		spent = append(spent, plain)
+		spent = append(append(spent, plain), old...)
 		return string(plain), nil
 	}
 	signed := func(k Key, issuer, subject, audience string) (string, *failure) {

@@ -84,6 +84,14 @@ func (s *Session) Place(ctx context.Context, req *http.Request, _ []byte) (Used,
 	return placed{live}, nil
 }
 
+// Current implements egress.Placement.
+func (s *Session) Current() Used {
+	if forms := s.source.forms(); forms != nil {
+		return placed{&session{forms: forms}}
+	}
+	return nil
+}
+
 // Owns implements egress.Placement.
 func (s *Session) Owns(where, name string) bool { return s.spot.owns(where, name) }
 

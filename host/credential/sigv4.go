@@ -40,33 +40,37 @@ func NewSigV4(c SigV4, p Parts) (*SigV4Placement, error) {
 		}
 	}
 	s := &SigV4Placement{c, p.filled()}
-	plain, _, err := s.keys()
-	wipe(plain)
+	_, forms, err := s.keys()
+	wipe(forms...)
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// keys opens the secret, which is the caller's to wipe, with an error too.
-func (s *SigV4Placement) keys() (plain []byte, keys [][]byte, err error) {
-	plain, err = s.parts.open(s.conf.Secret)
+// keys opens the secret. forms are all that is to be looked for, the keys among them, and
+// the caller's to wipe, with an error too; nil when the secret cannot be opened.
+func (s *SigV4Placement) keys() (keys, forms [][]byte, err error) {
+	plain, old, err := s.parts.openAll(s.conf.Secret)
 	if err != nil {
 		return nil, nil, err
 	}
-	keys = bytes.SplitN(plain, []byte(":"), 3)
-	if len(keys) < 2 || !printable(string(plain)) || slices.ContainsFunc(keys, func(k []byte) bool { return len(k) == 0 || bytes.Contains(k, []byte(" ")) }) {
-		return plain, nil, fmt.Errorf(`the secret %s is not "accessKeyId:secretAccessKey" or "accessKeyId:secretAccessKey:sessionToken"`, s.conf.Secret)
+	for _, text := range append(old, plain) {
+		keys = bytes.SplitN(text, []byte(":"), 3)
+		forms = append(append(forms, text), keys[1:]...) // the id of a key is no secret
 	}
-	return plain, keys, nil
+	if len(keys) < 2 || !printable(string(plain)) || slices.ContainsFunc(keys, func(k []byte) bool { return len(k) == 0 || bytes.Contains(k, []byte(" ")) }) {
+		return nil, forms, fmt.Errorf(`the secret %s is not "accessKeyId:secretAccessKey" or "accessKeyId:secretAccessKey:sessionToken"`, s.conf.Secret)
+	}
+	return keys, forms, nil
 }
 
 // Place implements egress.Placement.
 func (s *SigV4Placement) Place(ctx context.Context, req *http.Request, body []byte) (Used, error) {
-	plain, keys, err := s.keys()
-	defer func() { wipe(plain) }()
+	keys, forms, err := s.keys()
 	if err != nil {
-		if plain == nil {
+		wipe(forms...)
+		if forms == nil {
 			return nil, missing(err)
 		}
 		return nil, unfit(err)
@@ -99,7 +103,16 @@ func (s *SigV4Placement) Place(ctx context.Context, req *http.Request, body []by
 			req.Header[name] = v
 		}
 	}
-	return newUsed(append([][]byte{plain}, keys[1:]...)...), nil
+	return used(forms), nil
+}
+
+// Current implements egress.Placement.
+func (s *SigV4Placement) Current() Used {
+	_, forms, _ := s.keys() // one that is no pair may be known all the same
+	if forms == nil {
+		return nil
+	}
+	return used(forms)
 }
 
 // sigV4Headers are what the signer sets.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -141,12 +142,27 @@ func (s *source) land(f *flight, began time.Time, inputs [sha256.Size]byte, g *g
 		s.number++
 		f.got = newSession(g, s.spot, began, s.life, rand.Float64())
 		f.got.number = s.number
-		f.got.forms = f.got.own
-		for _, old := range s.former {
-			f.got.forms = append(f.got.forms[:len(f.got.forms):len(f.got.forms)], old.own...)
-		}
+		f.got.forms = slices.Concat(f.got.own, s.formerForms())
 		s.live = f.got
 	}
+}
+
+// forms are what a request placed now would have to be searched for.
+func (s *source) forms() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live != nil {
+		return s.live.forms
+	}
+	return s.formerForms()
+}
+
+// formerForms are those of the former sessions. The caller holds mu.
+func (s *source) formerForms() (forms [][]byte) {
+	for _, old := range s.former {
+		forms = append(forms, old.own...)
+	}
+	return forms
 }
 
 // retire moves the live session to the former ones, and forgets those long past. The

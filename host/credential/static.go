@@ -51,13 +51,9 @@ func NewStatic(c Static, p Parts) (*StaticPlacement, error) {
 // value returns what is placed, and all that is to be looked for besides. Both are the
 // caller's to wipe, with an error too.
 func (s *StaticPlacement) value() (value []byte, forms [][]byte, err error) {
-	secret, err := s.parts.Secret(s.conf.Secret)
+	value, forms, err = s.parts.openAll(s.conf.Secret)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the secret %s: %w", s.conf.Secret, err)
-	}
-	value = secret.Expose()
-	if f, ok := secret.(former); ok {
-		forms = f.Former()
+		return nil, nil, err
 	}
 	switch {
 	case s.conf.Spot.As == "basic" && s.conf.User != "":
@@ -91,18 +87,27 @@ func (s *StaticPlacement) pair(password []byte) []byte {
 // Place implements egress.Placement.
 func (s *StaticPlacement) Place(_ context.Context, req *http.Request, _ []byte) (Used, error) {
 	value, forms, err := s.value()
-	defer func() { wipe(append(forms, value)...) }()
-	if err != nil {
-		if value == nil {
-			return nil, missing(err)
-		}
-		return nil, unfit(err)
+	u := used(append([][]byte{value}, forms...))
+	if err == nil {
+		err = s.conf.Spot.put(req, s.conf.Spot.line(value))
 	}
-	line := s.conf.Spot.line(value)
-	if err := s.conf.Spot.put(req, line); err != nil {
-		return nil, unfit(err)
+	if err == nil {
+		return u, nil
 	}
-	return newUsed(append([][]byte{value}, forms...)...), nil
+	u.Wipe()
+	if value == nil {
+		return nil, missing(err)
+	}
+	return nil, unfit(err)
+}
+
+// Current implements egress.Placement.
+func (s *StaticPlacement) Current() Used {
+	value, forms, err := s.value()
+	if err != nil && value == nil {
+		return nil
+	}
+	return used(append([][]byte{value}, forms...)) // one that cannot be placed may be known all the same
 }
 
 // Owns implements egress.Placement.

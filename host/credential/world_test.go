@@ -76,6 +76,13 @@ func (v *vault) rotate(name, value string) {
 	v.values[name] = value
 }
 
+// revoke takes a secret away.
+func (v *vault) revoke(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.values, name)
+}
+
 // clock stands still until it is moved.
 type clock struct {
 	mu  sync.Mutex

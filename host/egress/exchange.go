@@ -1,8 +1,10 @@
 package egress
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +90,12 @@ func (b *Backend) receive(caller context.Context, resp *http.Response, forms [][
 	if err != nil {
 		return failed(caller, err)
 	}
+	if b.placement != nil {
+		if now := b.placement.Current(); now != nil { // after the last byte of the answer
+			defer now.Wipe()
+			forms = union(forms, now.Forms())
+		}
+	}
 	o := outcome{answer: Answer{Status: resp.StatusCode, Header: b.replyHeader(resp.Header), Body: body}}
 	o.wait = retryAfter(resp.Header, time.Now())
 	o.answer.After = o.wait
@@ -103,6 +111,17 @@ func (b *Backend) receive(caller context.Context, resp *http.Response, forms [][
 		return outcome{err: o.err, broken: o.broken}
 	}
 	return o
+}
+
+// union returns forms and those of more that it does not have. Both stay as they are.
+func union(forms, more [][]byte) [][]byte {
+	all := forms[:len(forms):len(forms)]
+	for _, m := range more {
+		if !slices.ContainsFunc(all, func(f []byte) bool { return bytes.Equal(f, m) }) {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // failed is the outcome of an exchange that brought no answer.

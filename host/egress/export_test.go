@@ -15,6 +15,16 @@ func Redact(credential, text []byte) (result []byte, clean bool) {
 	return r.redact(text)
 }
 
+// RedactUnskipped is Redact, but looks for a match at every byte.
+func RedactUnskipped(credential, text []byte) (result []byte, clean bool) {
+	var r redactor
+	r.learn([][]byte{credential})
+	for c := range 256 {
+		r.inner.fill(byte(c), false)
+	}
+	return r.redact(text)
+}
+
 // RedactAll runs the redactor for many credentials over text, and reports whether it wiped
 // everything that it looked for.
 func RedactAll(credentials [][]byte, text []byte) (result []byte, clean, wiped bool) {

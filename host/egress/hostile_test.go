@@ -307,11 +307,7 @@ func TestWaitingForASlotEnds(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer srv.Close()
 	b := backend(t, srv.Listener.Addr().String(), func(c *egress.Config) { c.Concurrent = 1 })
-	done := make(chan error, 1)
-	go func() {
-		_, err := get(t, b)
-		done <- err
-	}()
+	done := asking(context.Background(), b)
 	time.Sleep(50 * time.Millisecond)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()

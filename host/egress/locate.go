@@ -64,8 +64,8 @@ func ParseQuery(query string) ([]wire.Field, error) {
 		}
 		var f wire.Field
 		var err error
-		if f.Name, err = unescapeQuery(name); err == nil {
-			f.Value, err = unescapeQuery(value)
+		if f.Name, err = unescape(name, isQueryByte, ""); err == nil {
+			f.Value, err = unescape(value, isQueryByte, "")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("query parameter %d %w", len(fields)+1, err)
@@ -76,26 +76,6 @@ func ParseQuery(query string) ([]wire.Field, error) {
 		}
 	}
 	return fields, nil
-}
-
-// unescapeQuery decodes a name or value.
-func unescapeQuery(s string) (string, error) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '%':
-			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
-				return "", errors.New("holds a percent sign without two hexadecimal digits")
-			}
-			c = unhex(s[i+1])<<4 | unhex(s[i+2])
-			i += 2
-		case !isQueryByte(c):
-			return "", errors.New("holds a byte that must be percent-encoded, or a semicolon")
-		}
-		b.WriteByte(c)
-	}
-	return b.String(), nil
 }
 
 // isQueryByte is RFC 3986 §3.4 without the semicolon, which some servers take for an

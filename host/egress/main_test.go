@@ -107,6 +107,16 @@ func get(t testing.TB, b *egress.Backend) (egress.Answer, error) {
 	return b.Do(context.Background(), egress.Request{Method: "GET", Path: "/x"})
 }
 
+// asking is get beside the test; done gets its error.
+func asking(ctx context.Context, b *egress.Backend) (done <-chan error) {
+	end := make(chan error, 1)
+	go func() {
+		_, err := b.Do(ctx, egress.Request{Method: "GET", Path: "/x"})
+		end <- err
+	}()
+	return end
+}
+
 // wantKind fails unless err is a *broker.Error of that kind that gives nothing away.
 func wantKind(t testing.TB, err error, want broker.Kind, secrets ...string) {
 	t.Helper()

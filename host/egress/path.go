@@ -31,11 +31,10 @@ func CheckPath(path string) error {
 	case path == "/":
 		return nil
 	}
-	segments := strings.Split(path[1:], "/")
-	if len(segments) > maxSegments {
+	if strings.Count(path, "/") > maxSegments {
 		return fmt.Errorf("the path has more than %d segments", maxSegments)
 	}
-	for _, s := range segments {
+	for s := range strings.SplitSeq(path[1:], "/") {
 		if err := checkSegment(s); err != nil {
 			return err
 		}
@@ -47,9 +46,9 @@ func checkSegment(s string) error {
 	if s == "" {
 		return errors.New("the path must not have an empty segment, nor end in /")
 	}
-	plain, err := unescape(s)
+	plain, err := unescape(s, isSegmentByte, structural)
 	if err != nil {
-		return err
+		return fmt.Errorf("the path %w", err)
 	}
 	if plain == "." || plain == ".." {
 		return errors.New("the path must not have a dot segment")
@@ -63,27 +62,40 @@ func checkSegment(s string) error {
 	return nil
 }
 
-// unescape decodes one segment, refusing bytes and escapes that a segment must not hold.
-func unescape(s string) (string, error) {
-	var b strings.Builder
+// structural are the characters that cut a path in pieces for some program on its way once
+// they are decoded.
+const structural = `/\%?#;`
+
+// unescape decodes s. It refuses bytes that allowed does not have, and escapes of those in
+// never, which is structural or empty. The error says what s "holds" or "must not hold".
+func unescape(s string, allowed func(c byte) bool, never string) (string, error) {
+	var b []byte // what is decoded; nil while that is s as it stands
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
 		case c == '%':
 			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
-				return "", errors.New("the path holds a percent sign without two hexadecimal digits")
+				return "", errors.New("holds a percent sign without two hexadecimal digits")
 			}
 			c = unhex(s[i+1])<<4 | unhex(s[i+2])
-			i += 2
-			if strings.IndexByte(`/\%?#;`, c) >= 0 {
-				return "", errors.New(`the path must not hold an escaped / \ % ? # or ;`)
+			if strings.IndexByte(never, c) >= 0 {
+				return "", errors.New(`must not hold an escaped / \ % ? # or ;`)
 			}
-		case !isSegmentByte(c):
-			return "", errors.New("the path holds a byte that must be percent-encoded, or a semicolon")
+			if b == nil {
+				b = append(make([]byte, 0, len(s)), s[:i]...)
+			}
+			i += 2
+		case !allowed(c):
+			return "", errors.New("holds a byte that must be percent-encoded, or a semicolon")
 		}
-		b.WriteByte(c)
+		if b != nil {
+			b = append(b, c)
+		}
 	}
-	return b.String(), nil
+	if b == nil {
+		return s, nil
+	}
+	return string(b), nil
 }
 
 // isSegmentByte is pchar of RFC 3986 §3.3 without the semicolon, at which some servers cut

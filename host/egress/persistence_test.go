@@ -157,6 +157,7 @@ func (p *turns) Place(_ context.Context, req *http.Request, body []byte) (egress
 func (p *turns) Owns(where, name string) bool {
 	return where == "header" && strings.EqualFold(name, "authorization")
 }
+func (p *turns) Current() egress.Used     { return nil }
 func (p *turns) Refused(egress.Used) bool { return p.refused.Add(1) <= p.again }
 
 type turn struct {
@@ -376,11 +377,7 @@ func TestCallersThatLeaveDoNotOpenTheBreaker(t *testing.T) {
 	})
 	for n := int32(1); n <= 3; n++ {
 		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() {
-			_, err := b.Do(ctx, egress.Request{Method: "GET", Path: "/x"})
-			done <- err
-		}()
+		done := asking(ctx, b)
 		for end := time.Now().Add(long); asked.Load() < n && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}

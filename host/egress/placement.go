@@ -14,6 +14,11 @@ type Placement interface {
 	// the answer; the caller wipes it. It is never nil without an error. The error is a
 	// *broker.Error.
 	Place(ctx context.Context, req *http.Request, body []byte) (used Used, err error)
+	// Current tells what a request that was placed now would have to be searched for: a
+	// secret may be replaced while an answer is on its way, and the back end know the new one
+	// already. The caller wipes it. It waits for nothing; nil means that there is nothing, or
+	// that it cannot be had.
+	Current() Used
 	// Owns reports whether the credential goes into the header or query parameter of that
 	// name, in any spelling; where is "header" or "query". No plugin may set it.
 	Owns(where, name string) bool

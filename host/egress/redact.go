@@ -31,6 +31,10 @@ type redactor struct {
 	// seconds has the same for the byte behind it: every pattern where an escape can begin, and
 	// escapeBit always. So one test of two bytes tells, nearly everywhere, that no match begins.
 	seconds [256]uint64
+	// inner are the pairs that matches are made of, and shortest the bytes of the shortest
+	// pattern: most of a text is passed over with them.
+	inner    pairs
+	shortest int
 }
 
 const (
@@ -41,6 +45,7 @@ const (
 // learn makes a redactor that has learnt nothing, or was wiped, look for secrets.
 func (r *redactor) learn(secrets [][]byte) {
 	size, longest := 0, 0
+	r.inner = *escapePairs
 	for _, s := range secrets {
 		size, longest = size+12*len(s)+24, max(longest, len(s)) // raw, hexadecimal twice as long, six times base64
 	}
@@ -64,6 +69,14 @@ func (r *redactor) learn(secrets [][]byte) {
 			if bytes.ContainsAny(core, "+/") {
 				r.add(urlAlphabet(r.keep(core)), false)
 			}
+		}
+	}
+	for i, p := range r.patterns {
+		if !p.fold { // or all of its pairs are there
+			r.inner.learn(p.text)
+		}
+		if i == 0 || len(p.text) < r.shortest {
+			r.shortest = len(p.text)
 		}
 	}
 }
@@ -107,6 +120,7 @@ func (r *redactor) wipe() {
 	clear(r.starts[:])
 	clear(r.seconds[:])
 	clear(r.firsts[:])
+	clear(r.inner[:])
 }
 
 // base64Core returns the characters that s has in the base64 of any text in which s
@@ -147,9 +161,12 @@ func (r *redactor) redact(text []byte) (result []byte, clean bool) {
 			done = end
 		}
 	}
-	for i := range max(len(text)-1, 0) { // a match has more than one byte
+	if len(r.patterns) == 0 {
+		return text, true
+	}
+	for i, known := r.next(text, 0, 0); i < len(text); i, known = r.next(text, i+1, known) {
 		if r.firsts[text[i]]&r.seconds[text[i+1]] == 0 {
-			continue // as nearly everywhere
+			continue
 		}
 		to := r.longest(text, i)
 		if to <= i {
@@ -166,7 +183,7 @@ func (r *redactor) redact(text []byte) (result []byte, clean bool) {
 		return text, true
 	}
 	out = append(out, text[done:]...)
-	for i := range out {
+	for i, known := r.next(out, 0, 0); i < len(out); i, known = r.next(out, i+1, known) {
 		if r.longest(out, i) > 0 {
 			return nil, false
 		}

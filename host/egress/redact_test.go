@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,6 +152,60 @@ func FuzzRedact(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzRedactSkips: what is passed over unread changes nothing. The text has one form of the
+// credential, as it is and with some of its bytes escaped; which says what form and bytes.
+func FuzzRedactSkips(f *testing.F) {
+	for which := range byte(20) {
+		f.Add([]byte("sk_live_4eC39HqLyjWDarjtT1zdp7dc"), []byte(`{"token":"`), []byte(`"}`), which)
+		f.Add([]byte("user:correct horse"), []byte("user:correct+"), []byte("+horse\\u0020"), which)
+		f.Add([]byte("key \n\t\r\b\f \"/\\ of any bytes \xff\x00"), []byte(`key%20\n\t\r`), []byte("0123456789abcdef"), which)
+		f.Add([]byte("%%%%%%%%%%%%%%%%"), []byte("%25%"), []byte(`\u0025`), which)
+		f.Add([]byte("aaaaaaaaaaaaaaaaaaaa"), []byte("aaaa"), []byte("aaaa"), which)
+	}
+	f.Fuzz(func(t *testing.T, credential, before, after []byte, which byte) {
+		if len(credential) > 100 || len(before)+len(after) > 1000 { // every byte of the text begins a search here
+			return
+		}
+		forms := encodings(string(credential))
+		forms["most of it"] = string(credential[:len(credential)*3/4]) + "]"
+		name := slices.Sorted(maps.Keys(forms))[int(which)%len(forms)]
+		var mixed strings.Builder
+		for i, c := range []byte(forms[name]) {
+			switch escape := i + int(which); {
+			case escape%5 == 0:
+				fmt.Fprintf(&mixed, "%%%02X", c)
+			case escape%7 == 0:
+				fmt.Fprintf(&mixed, `\u%04x`, c)
+			case escape%3 == 0 && jsonText(string(c)) != string(c):
+				mixed.WriteString(jsonText(string(c)))
+			default:
+				mixed.WriteByte(c)
+			}
+		}
+		text := slices.Concat(before, []byte(forms[name]), after, []byte(mixed.String()), before)
+		got, clean := egress.Redact(credential, bytes.Clone(text))
+		want, wantClean := egress.RedactUnskipped(credential, text)
+		if clean != wantClean || !bytes.Equal(got, want) {
+			t.Errorf("%s: %q, %v of %q, want %q, %v", name, got, clean, text, want, wantClean)
+		}
+	})
+}
+
+// BenchmarkRedactHostile is a text made of what might be a credential and never is one. It
+// costs no more for a longer credential: each pair of bytes is looked at twice at most.
+func BenchmarkRedactHostile(b *testing.B) {
+	text := bytes.Repeat([]byte("0"), 1<<20)
+	for _, size := range []int{32, 8 << 10} {
+		credential := bytes.Repeat([]byte("z0z1"), size/4)
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				egress.Redact(credential, text)
+			}
+		})
+	}
 }
 
 func BenchmarkRedact(b *testing.B) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -85,7 +86,7 @@ func (b *Backend) checkHeader(header []wire.Field) error {
 	if len(header) > maxFields {
 		return fmt.Errorf("more than %d headers", maxFields)
 	}
-	seen := map[string]bool{}
+	var seen [maxFields]string // in lower case
 	for i, f := range header {
 		name := strings.ToLower(f.Name)
 		switch {
@@ -97,14 +98,14 @@ func (b *Backend) checkHeader(header []wire.Field) error {
 			return fmt.Errorf("header %d is where the host puts the credential", i+1)
 		case !b.ceiling.header(name):
 			return fmt.Errorf("header %d is not among those that the back end takes", i+1)
-		case seen[name]:
+		case slices.Contains(seen[:i], name):
 			return fmt.Errorf("header %d stands twice", i+1)
 		case len(f.Value) > maxHeaderValue:
 			return fmt.Errorf("the value of header %d is longer than %d bytes", i+1, maxHeaderValue)
 		case !headerValue(f.Value):
 			return fmt.Errorf("the value of header %d holds something other than printable ASCII, or begins or ends in a space", i+1)
 		}
-		seen[name] = true
+		seen[i] = name
 	}
 	return nil
 }
@@ -153,6 +154,11 @@ func (b *Backend) request(ctx context.Context, r Request) *http.Request {
 // characters is percent-encoded, the space too: not every server takes + for one.
 func encodeQuery(query []wire.Field) string {
 	var b strings.Builder
+	size := 0
+	for _, f := range query {
+		size += len(f.Name) + len(f.Value) + 2
+	}
+	b.Grow(size) // more when something is escaped
 	for i, f := range query {
 		if i > 0 {
 			b.WriteByte('&')

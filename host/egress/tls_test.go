@@ -344,4 +344,5 @@ func (broken) Place(context.Context, *http.Request, []byte) (egress.Used, error)
 	return nil, &broker.Error{Kind: broker.Unavailable, Detail: "no token could be got"}
 }
 func (broken) Owns(string, string) bool { return false }
+func (broken) Current() egress.Used     { return nil }
 func (broken) Refused(egress.Used) bool { return false }
