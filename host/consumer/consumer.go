@@ -1,5 +1,5 @@
 // Package consumer owns the proof of who calls: API keys, and what the consumer they
-// belong to may do and how often.
+// belong to may do, how often, and of how many people it may be told.
 //
 // [Keys] is state on disk, shared with the command line that mints and revokes. A
 // [Directory] is part of a release. A caller is let in when a key of the one belongs to a
@@ -22,7 +22,11 @@ type Definition struct {
 	Sector broker.Sector
 	Scopes []string
 	APIKey bool // it may authenticate by API key; nobody gets in without
-	Rate   Rate // the zero Rate sets no limit
+	Rate   Rate // of requests; the zero Rate sets no limit
+	// Subjects is of how many different subjects it may be told in a time, MaxSubjects at
+	// most; the zero Rate sets no limit. Unlike Rate it gives nothing back before the time is
+	// over.
+	Subjects Rate
 }
 
 // Rate is a number of requests in a time. A consumer that was idle may use Count at once.
@@ -34,8 +38,8 @@ type Rate struct {
 // limited reports whether r sets a limit.
 func (r Rate) limited() bool { return r.Count > 0 && r.Per > 0 }
 
-// Directory is the consumers of one release. It does not change, apart from the limiters
-// that count; all methods may be called concurrently. The zero Directory knows nobody.
+// Directory is the consumers of one release. It does not change, apart from what counts
+// in it; all methods may be called concurrently. The zero Directory knows nobody.
 type Directory struct{ entries map[broker.PrincipalID]entry }
 
 type entry struct {
@@ -43,12 +47,15 @@ type entry struct {
 	apiKey    bool
 	rate      Rate
 	limiter   *rate.Limiter // nil: no limit
+	subjects  *subjects     // nil: no limit
+	limit     int           // of subjects
 }
 
 // NewDirectory returns the directory of consumers. Of a consumer whose rate is the same in
 // previous the limiter is carried over, so that a deployment gives nobody a fresh
-// allowance; while the old release drains, both count together. previous is the directory
-// of the live release, or nil.
+// allowance; while the old release drains, both count together. The subjects that a consumer
+// was told of are carried over also when their number changes, not when the time does.
+// previous is the directory of the live release, or nil.
 func NewDirectory(consumers []Definition, previous *Directory) *Directory {
 	d := &Directory{make(map[broker.PrincipalID]entry, len(consumers))}
 	for _, c := range consumers {
@@ -62,6 +69,14 @@ func NewDirectory(consumers []Definition, previous *Directory) *Directory {
 				e.limiter = old.limiter
 			} else {
 				e.limiter = rate.NewLimiter(rate.Limit(float64(c.Rate.Count)/c.Rate.Per.Seconds()), c.Rate.Count)
+			}
+		}
+		if c.Subjects.limited() {
+			e.limit = c.Subjects.Count
+			if old, ok := previous.find(c.ID); ok && old.subjects != nil && old.subjects.per == c.Subjects.Per {
+				e.subjects = old.subjects
+			} else {
+				e.subjects = newSubjects(c.Subjects.Per)
 			}
 		}
 		d.entries[c.ID] = e
