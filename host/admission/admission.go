@@ -4,7 +4,9 @@
 // nothing here ever ends what has started.
 //
 // The order is fixed: breaker, slot, memory, breaker again. Whoever waits for memory holds
-// a slot, and whoever holds memory waits for nothing, so that nobody waits in a circle.
+// a slot, and whoever holds memory waits for nothing but the slots of plugins that it calls.
+// These are slots that nobody waits for memory with, so that nobody waits in a circle as long
+// as plugins do not call each other in one.
 package admission
 
 import (
@@ -49,7 +51,7 @@ const (
 // Guard stands before one plugin. Safe for concurrent use.
 type Guard struct {
 	Slots   *Slots
-	Share   *Share
+	Share   *Share // nil: whose call it is part of was lent the memory for both
 	Breaker *Breaker
 }
 
@@ -63,10 +65,12 @@ func (g *Guard) Enter(ctx context.Context, c Caller) (leave func(Verdict), err e
 	if err != nil {
 		return nil, err
 	}
-	freeMemory, err := g.Share.Acquire(ctx)
-	if err != nil {
-		freeSlot()
-		return nil, err
+	freeMemory := func() {}
+	if g.Share != nil {
+		if freeMemory, err = g.Share.Acquire(ctx); err != nil {
+			freeSlot()
+			return nil, err
+		}
 	}
 	done, err := g.Breaker.begin(c.Consumer)
 	if err != nil {

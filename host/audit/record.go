@@ -41,6 +41,7 @@ type Use struct {
 	Resource   string // names and templates, as capability.Planned has them
 	Decision   Decision
 	Reason     string // why it was denied; a word or a sentence of ours
+	Labels     string // those that a clearance lacked, with commas between them; else empty
 }
 
 // Request is how one request of a consumer went.
@@ -134,6 +135,7 @@ func (u Use) encode(e *encoder) {
 	e.text("resource", u.Resource)
 	e.text("decision", string(u.Decision))
 	e.text("reason", u.Reason)
+	e.text("labels", u.Labels)
 }
 
 func (Request) check() error { return nil }

@@ -44,6 +44,11 @@ func Verify(r io.Reader) (Report, error) { return verify(r, tip{}, false) }
 // verify checks the lines of r as those that follow at. If trust is set, the first line
 // is believed about its own number and predecessor.
 func verify(r io.Reader, at tip, trust bool) (Report, error) {
+	return walk(r, at, trust, func([]byte, time.Time) {})
+}
+
+// walk is verify, and gives each line that holds to visit, which must not keep it.
+func walk(r io.Reader, at tip, trust bool, visit func(line []byte, at time.Time)) (Report, error) {
 	var rep Report
 	in := bufio.NewReaderSize(r, maxLine)
 	bad := func(format string, args ...any) (Report, error) {
@@ -84,6 +89,7 @@ func verify(r io.Reader, at tip, trust bool) (Report, error) {
 			rep.First = rep.Last
 		}
 		rep.Lines++
+		visit(line, l.time)
 	}
 }
 

@@ -63,9 +63,12 @@ type Call struct {
 	Step      string
 	Plugin    string
 	Function  string
-	Budget    *Budget  // shared by every call of a request; nil allows nothing
-	Witness   *Witness // of this call alone; may be nil
-	Seen      *Seen    // of this call alone; nil: nothing that has a label may be handed over
+	// Callers are the plugins on whose behalf Plugin was called, the step's own first; none
+	// in a call that a step makes. Nobody changes the slice.
+	Callers []string
+	Budget  *Budget  // shared by every call of a request; nil allows nothing
+	Witness *Witness // of this call alone; may be nil
+	Seen    *Seen    // of this call alone; nil: nothing that has a label may be handed over
 }
 
 // Witness remembers what the host saw during one call and the guest's own words may not

@@ -156,14 +156,14 @@ func TestDetailNeverHoldsTheCause(t *testing.T) {
 
 func TestKindsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for k := broker.Internal; k <= broker.Denied; k++ {
+	for k := broker.Internal; k <= broker.Spent; k++ {
 		name := k.String()
 		if name == "" || strings.HasPrefix(name, "kind(") || seen[name] {
 			t.Errorf("kind %d is called %q", k, name)
 		}
 		seen[name] = true
 	}
-	if got := (broker.Denied + 1).String(); got != "kind(12)" {
+	if got := (broker.Spent + 1).String(); got != "kind(13)" {
 		t.Errorf("a kind that is none is called %q", got)
 	}
 }

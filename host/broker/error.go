@@ -23,10 +23,11 @@ const (
 	UpstreamTimeout             // a back end that the answer needs was too slow
 	Canceled                    // the caller went away
 	Denied                      // a grant does not cover the use; seen by plugins and operators
+	Spent                       // the caller was told of as many subjects as it may be; Detail says so
 )
 
 var kindNames = [...]string{"internal", "invalid", "unauthenticated", "not found", "not allowed",
-	"too large", "rate limited", "unavailable", "upstream", "upstream timeout", "canceled", "denied"}
+	"too large", "rate limited", "unavailable", "upstream", "upstream timeout", "canceled", "denied", "spent"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -41,7 +42,7 @@ type Error struct {
 	Kind   Kind
 	Detail string
 	Err    error
-	After  time.Duration // RateLimited, Unavailable: when to try again; 0 when nobody knows
+	After  time.Duration // RateLimited, Unavailable, Spent: when to try again; 0 when nobody knows
 }
 
 func (e *Error) Error() string {

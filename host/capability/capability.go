@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 
 	"pointsman/host/broker"
+	"pointsman/host/grant"
+	"pointsman/pdk/wire"
 )
 
 // Capability is one kind of power.
@@ -27,6 +29,7 @@ type Capability interface {
 type Scope struct {
 	Plugin string
 	Grant  json.RawMessage // the grant as canonical JSON
+	Wants  grant.Wants     // what its author asks for: words that a record of a refusal may hold
 }
 
 // Op decodes a request and checks it against the scope. It has no side effects.
@@ -51,3 +54,9 @@ type Planned struct {
 	// Do has the effect and returns the operation's payload.
 	Do func(ctx context.Context) ([]byte, error)
 }
+
+// Said is the Err of a *broker.Error whose own word a plugin is told in place of the one for
+// its Kind: that of another plugin, which failed. The word is all that it says.
+type Said struct{ Code wire.Code }
+
+func (s *Said) Error() string { return "the plugin says " + string(s.Code) }

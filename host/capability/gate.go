@@ -48,7 +48,7 @@ func (g *Gate) Lend(gr grant.Grant) ([]sandbox.Import, error) {
 		if !ok {
 			continue
 		}
-		ops, err := c.Bind(Scope{Plugin: gr.Plugin(), Grant: raw})
+		ops, err := c.Bind(Scope{Plugin: gr.Plugin(), Grant: raw, Wants: gr.Wants()})
 		if err != nil {
 			return nil, fmt.Errorf("grants.%s: %w", c.Name(), err)
 		}
@@ -144,11 +144,16 @@ func cleared(call broker.Call, planned Planned) error {
 		return nil
 	}
 	if missing := call.Seen.Labels().Minus(planned.Clear); !missing.Empty() {
-		return &broker.Error{Kind: broker.Denied, Detail: fmt.Sprintf(
+		return &broker.Error{Kind: broker.Denied, Err: &uncleared{missing}, Detail: fmt.Sprintf(
 			"the plugin has seen data labelled %v, and this grant is not cleared for it; clear would list the labels", missing)}
 	}
 	return nil
 }
+
+// uncleared is the cause of a refusal for want of clearance.
+type uncleared struct{ labels broker.Labels }
+
+func (u *uncleared) Error() string { return "not cleared for " + u.labels.String() }
 
 // passUnrecorded is pass for a power that is not security relevant.
 func (g *Gate) passUnrecorded(ctx context.Context, call broker.Call, use *audit.Use, op Op, request []byte) ([]byte, error) {
@@ -179,6 +184,9 @@ func (g *Gate) passUnrecorded(ctx context.Context, call broker.Call, use *audit.
 // refuse records a refusal and returns it.
 func (g *Gate) refuse(ctx context.Context, call broker.Call, use *audit.Use, refusal error) error {
 	use.Decision, use.Reason = audit.Denied, reason(refusal)
+	if u, ok := errors.AsType[*uncleared](refusal); ok {
+		use.Labels = u.labels.String()
+	}
 	if err := g.record(ctx, call, use); err != nil {
 		return err
 	}
@@ -237,6 +245,9 @@ func wireError(err error) wire.Error {
 		code, after = wire.Transient, e.After
 	case broker.Upstream, broker.UpstreamTimeout, broker.Canceled:
 		code = wire.Transient
+	}
+	if said, ok := errors.AsType[*Said](e.Err); ok {
+		code, after = said.Code, e.After
 	}
 	message := e.Detail
 	if message == "" {

@@ -211,6 +211,6 @@ func noCanary(t *testing.T, where, text string, k Case) {
 
 func call() context.Context {
 	return broker.WithCall(context.Background(), broker.Call{
-		Request: "01HZZZZZZZZZZZZZZZZZZZZZZZ", Principal: broker.Principal{ID: "c"}, Plugin: "p", Step: "s", Budget: broker.NewBudget(1000),
+		Request: "01HZZZZZZZZZZZZZZZZZZZZZZZ", Principal: broker.Principal{ID: "c", Sector: "c"}, Plugin: "p", Step: "s", Budget: broker.NewBudget(1000),
 	})
 }

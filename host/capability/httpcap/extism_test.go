@@ -146,9 +146,9 @@ func TestPublishedHTTPPlugin(t *testing.T) {
 			asked        []string
 			decision     audit.Decision
 		}{
-			{"another method", `[{"backend":"todos","allow":["POST /todos/{id}"],"headers":["some-name","another"]}]`, "", "plugin asked for GET", nil, audit.Denied},
-			{"a header too many", `[{"backend":"todos","allow":["GET /todos/{id}"],"headers":["another"]}]`, "", "header 2 of GET /todos/{id}", nil, audit.Denied},
-			{"granted", `[{"backend":"todos","allow":["GET /todos/{id}"],"headers":["some-name","another"]}]`, `{"userId":1,"id":1}`, "",
+			{"another method", `[{"backend":"todos","view":"all","allow":["POST /todos/{id}"],"headers":["some-name","another"]}]`, "", "plugin asked for GET", nil, audit.Denied},
+			{"a header too many", `[{"backend":"todos","view":"all","allow":["GET /todos/{id}"],"headers":["another"]}]`, "", "header 2 of GET /todos/{id}", nil, audit.Denied},
+			{"granted", `[{"backend":"todos","view":"all","allow":["GET /todos/{id}"],"headers":["some-name","another"]}]`, `{"userId":1,"id":1}`, "",
 				[]string{"GET https://" + todoHost + "/todos/1 some-value again"}, audit.Allowed},
 		}
 		for _, tt := range tests {

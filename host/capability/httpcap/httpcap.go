@@ -14,6 +14,7 @@ import (
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/egress"
+	"pointsman/host/view"
 	"pointsman/pdk/wire"
 )
 
@@ -21,8 +22,12 @@ import (
 // and "url", which takes one of wire.URLRequest and is what Extism's http_request comes to.
 // Both answer a frame of wire.HTTPReply and the body. Every status that a back end may answer
 // is a reply, for the plugin to judge; see host/egress for what is not.
+//
+// Of a body the plugin gets what the grant's view shows. Unless the view is all, a body that
+// is not one JSON document, and every body where the grant has no view, is empty.
 type HTTP struct {
 	Backends map[string]*egress.Backend // by the admin's name
+	Labels   map[string]view.Labels     // of their answers, by the same name
 }
 
 // Name is "http".
@@ -31,9 +36,9 @@ func (*HTTP) Name() string { return "http" }
 // Ops is "request" and "url".
 func (*HTTP) Ops() []string { return []string{"request", "url"} }
 
-// Bind compiles a grant, a list of {backend, as, allow, query, headers}. An empty one
-// lends nothing. It refuses a back end that there is not, a name given twice, and rules
-// and headers that can never be allowed.
+// Bind compiles a grant, a list of {backend, as, allow, query, headers, view, clear}. An empty
+// one lends nothing. It refuses a back end that there is not, a name given twice, and rules,
+// headers and paths that can never be allowed.
 func (h *HTTP) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 	grants, err := parseGrants(scope.Grant)
 	if err != nil {
@@ -53,15 +58,18 @@ func (h *HTTP) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 		}
 		p[entry.as] = entry
 	}
-	return map[string]capability.Op{"request": p.plan, "url": p.planURL}, nil
+	w := newWanted(scope.Wants)
+	return map[string]capability.Op{"request": p.teach(w, p.plan, p.asked), "url": p.teach(w, p.planURL, p.askedURL)}, nil
 }
 
 type grant struct {
-	Backend string   `json:"backend"`
-	As      string   `json:"as"`
-	Allow   []string `json:"allow"`
-	Query   []string `json:"query"`
-	Headers []string `json:"headers"`
+	Backend string           `json:"backend"`
+	As      string           `json:"as"`
+	Allow   []string         `json:"allow"`
+	Query   []string         `json:"query"`
+	Headers []string         `json:"headers"`
+	View    capability.Paths `json:"view"`
+	Clear   []string         `json:"clear"`
 }
 
 func parseGrants(raw []byte) ([]grant, error) {
@@ -71,7 +79,7 @@ func parseGrants(raw []byte) ([]grant, error) {
 	var grants []grant
 	// A manifest's grant may be larger than any request of a guest.
 	if err := json.Unmarshal(raw, &grants, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("the grant is not a list of {backend, as, allow, query, headers}: %w", err)
+		return nil, fmt.Errorf("the grant is not a list of {backend, as, allow, query, headers, view, clear}: %w", err)
 	}
 	return grants, nil
 }
@@ -85,6 +93,9 @@ type entry struct {
 	rules   []egress.Rule
 	query   []string
 	headers []string // in lower case
+	view    view.View
+	clear   broker.Labels // labels that may have been seen and may go out
+	yields  broker.Labels // labels of what view shows
 }
 
 func (h *HTTP) compile(g grant) (*entry, error) {
@@ -92,7 +103,12 @@ func (h *HTTP) compile(g grant) (*entry, error) {
 	if !ok || backend == nil {
 		return nil, fmt.Errorf("there is no backend %q", g.Backend)
 	}
-	e := &entry{as: g.As, backend: backend, query: g.Query}
+	e := &entry{as: g.As, backend: backend, query: g.Query, clear: broker.NewLabels(g.Clear...)}
+	var err error
+	if e.view, err = g.View.View(); err != nil {
+		return nil, fmt.Errorf("view: %w", err)
+	}
+	e.yields = h.Labels[g.Backend].Of(e.view)
 	if e.as == "" {
 		e.as = g.Backend
 	}
@@ -141,10 +157,15 @@ func (p policy) plan(request []byte) (capability.Planned, error) {
 	if err := e.backend.Check(out); err != nil {
 		return capability.Planned{}, err
 	}
+	return e.planned(rule, out), nil
+}
+
+// planned is a request that was checked.
+func (e *entry) planned(rule egress.Rule, out egress.Request) capability.Planned {
 	return capability.Planned{
-		Resource: e.backend.Name() + " " + rule.String(),
-		Do:       func(ctx context.Context) ([]byte, error) { return send(ctx, e.backend, out) },
-	}, nil
+		Resource: e.backend.Name() + " " + rule.String(), Clear: e.clear, Yields: e.yields,
+		Do: func(ctx context.Context) ([]byte, error) { return e.send(ctx, out) },
+	}
 }
 
 // check returns the first rule that allows what was asked.
@@ -169,14 +190,39 @@ func (e *entry) check(asked wire.HTTPRequest) (egress.Rule, error) {
 	return e.rules[at], nil
 }
 
-func send(ctx context.Context, b *egress.Backend, r egress.Request) ([]byte, error) {
-	a, err := b.Do(ctx, r)
+// send asks the back end and frames what the plugin may see of its answer.
+func (e *entry) send(ctx context.Context, r egress.Request) ([]byte, error) {
+	a, err := e.backend.Do(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	frame, err := wire.Frame(wire.HTTPReply{Status: a.Status, Header: a.Header}, a.Body)
+	frame, err := wire.Frame(wire.HTTPReply{Status: a.Status, Header: e.showHeader(a.Header)}, e.show(a.Body))
 	if err != nil {
 		return nil, &broker.Error{Kind: broker.Internal, Err: err}
 	}
 	return frame, nil
+}
+
+// showHeader is what the plugin may see of the header. An ETag is often a digest of the whole
+// body: of one that is not shown whole it would tell which of a few it is.
+func (e *entry) showHeader(header []wire.Field) []wire.Field {
+	if e.view.All() {
+		return header
+	}
+	return slices.DeleteFunc(header, func(f wire.Field) bool { return f.Name == "etag" })
+}
+
+// show is what the plugin may see of a body.
+func (e *entry) show(body []byte) []byte {
+	if e.view.All() {
+		return body
+	}
+	if e.view.None() {
+		return nil
+	}
+	shown, _, err := e.view.Append(nil, body)
+	if err != nil { // a page of a proxy's, or JSON that two programs would read in two ways
+		return nil
+	}
+	return shown
 }

@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const grant = `[{"backend":"acme","as":"crm","allow":["GET /v2/contacts/{id}","POST /v2/contacts"],"query":["q"],"headers":["Square-Version","Content-Type"]}]`
+const grant = `[{"backend":"acme","view":"all","as":"crm","allow":["GET /v2/contacts/{id}","POST /v2/contacts"],"query":["q"],"headers":["Square-Version","Content-Type"]}]`
 
 // server is a back end that echoes what it is asked.
 type server struct {
@@ -81,18 +81,21 @@ func TestCapability(t *testing.T) {
 func TestBindRefuses(t *testing.T) {
 	h := newServer(t).http(t)
 	for name, grant := range map[string]string{
-		"no such backend":          `[{"backend":"erp","allow":["GET /x"]}]`,
-		"name twice":               `[{"backend":"acme","allow":["GET /x"]},{"backend":"acme","allow":["GET /y"]}]`,
-		"nothing allowed":          `[{"backend":"acme","allow":[]}]`,
+		"no such backend":          `[{"backend":"erp","view":"all","allow":["GET /x"]}]`,
+		"name twice":               `[{"backend":"acme","view":"all","allow":["GET /x"]},{"backend":"acme","view":"all","allow":["GET /y"]}]`,
+		"nothing allowed":          `[{"backend":"acme","view":"all","allow":[]}]`,
 		"no allow":                 `[{"backend":"acme"}]`,
-		"bad rule":                 `[{"backend":"acme","allow":["GET /x/*"]}]`,
-		"tunnel":                   `[{"backend":"acme","allow":["CONNECT /x"]}]`,
-		"authorization":            `[{"backend":"acme","allow":["GET /x"],"headers":["authorization"]}]`,
-		"host":                     `[{"backend":"acme","allow":["GET /x"],"headers":["HOST"]}]`,
-		"empty query name":         `[{"backend":"acme","allow":["GET /x"],"query":[""]}]`,
-		"what this does not offer": `[{"backend":"acme","allow":["GET /x"],"view":["id"]}]`,
+		"bad rule":                 `[{"backend":"acme","view":"all","allow":["GET /x/*"]}]`,
+		"tunnel":                   `[{"backend":"acme","view":"all","allow":["CONNECT /x"]}]`,
+		"authorization":            `[{"backend":"acme","view":"all","allow":["GET /x"],"headers":["authorization"]}]`,
+		"host":                     `[{"backend":"acme","view":"all","allow":["GET /x"],"headers":["HOST"]}]`,
+		"empty query name":         `[{"backend":"acme","view":"all","allow":["GET /x"],"query":[""]}]`,
+		"what this does not offer": `[{"backend":"acme","allow":["GET /x"],"views":["id"]}]`,
+		"a view in another word":   `[{"backend":"acme","allow":["GET /x"],"view":"everything"}]`,
+		"a view that is no list":   `[{"backend":"acme","allow":["GET /x"],"view":{"id":true}}]`,
+		"a path that is none":      `[{"backend":"acme","allow":["GET /x"],"view":["a..b"]}]`,
 		"key in capitals":          `[{"Backend":"acme","allow":["GET /x"]}]`,
-		"key twice":                `[{"backend":"acme","allow":["GET /x"],"allow":["POST /x"]}]`,
+		"key twice":                `[{"backend":"acme","view":"all","allow":["GET /x"],"allow":["POST /x"]}]`,
 	} {
 		if _, err := h.Bind(capability.Scope{Plugin: "p", Grant: json.RawMessage(grant)}); err == nil {
 			t.Errorf("%s: bound, want a refusal", name)
@@ -160,12 +163,12 @@ func TestDecodeRefuses(t *testing.T) {
 	op := bind(t, newServer(t))
 	const good = `"backend":"crm","method":"GET","path":"/v2/contacts/1"`
 	for name, head := range map[string]string{
-		"name twice": `{` + good + `,"method":"GET"}`, "name in capitals": `{"backend":"crm","METHOD":"GET","path":"/v2/contacts/1"}`, "both": `{` + good + `,"METHOD":"DELETE"}`,
+		"name twice": `{` + good + `,"method":"GET"}`, "name in capitals": `{"backend":"crm","view":"all","METHOD":"GET","path":"/v2/contacts/1"}`, "both": `{` + good + `,"METHOD":"DELETE"}`,
 		"unknown name": `{` + good + `,"follow_redirects":true}`, "trailing object": `{` + good + `}{}`, "trailing comma": `{` + good + `,}`, "comment": `{` + good + `/**/}`,
 		"byte order mark": "\ufeff{" + good + `}`, "not UTF-8": "{" + good + ",\"query\":[{\"name\":\"q\",\"value\":\"\xff\"}]}", "lone surrogate": `{` + good + `,"query":[{"name":"q","value":"\ud800"}]}`,
 		"number for a name": `{"backend":1,"method":"GET","path":"/v2/contacts/1"}`, "list": `[` + good + `]`, "null fields": `{` + good + `,"query":[{"name":"q","value":"1","extra":1}]}`,
 		"host": `{` + good + `,"host":"x"}`, "deep": strings.Repeat("[", 65) + strings.Repeat("]", 65), "deep query": `{` + good + `,"query":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `}`,
-		"large": `{` + good + `,"query":[{"name":"q","value":"` + strings.Repeat("a", 65<<10) + `"}]}`, "no method": `{"backend":"crm","path":"/v2/contacts/1"}`, "nothing": `{}`, "null": `null`,
+		"large": `{` + good + `,"query":[{"name":"q","value":"` + strings.Repeat("a", 65<<10) + `"}]}`, "no method": `{"backend":"crm","view":"all","path":"/v2/contacts/1"}`, "nothing": `{}`, "null": `null`,
 	} {
 		if _, err := op(raw(head, "")); err == nil {
 			t.Errorf("%s: planned, want a refusal", name)
@@ -279,7 +282,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add(frame(f, wire.HTTPRequest{Backend: "crm", Method: "GET", Path: "/v2/contacts/42", Query: fields("q", "a b"), Header: fields("square-version", "1")}, ""))
 	f.Add(frame(f, wire.HTTPRequest{Backend: "crm", Method: "POST", Path: "/v2/contacts"}, "body"))
 	f.Add(frame(f, wire.HTTPRequest{Backend: "crm", Method: "GET", Path: "/v2/contacts/%2e%2e"}, ""))
-	f.Add(raw(`{"backend":"crm","method":"GET","METHOD":"DELETE","path":"/v2/contacts/1"}`, ""))
+	f.Add(raw(`{"backend":"crm","view":"all","method":"GET","METHOD":"DELETE","path":"/v2/contacts/1"}`, ""))
 	f.Fuzz(func(t *testing.T, request []byte) {
 		planned, err := op(request)
 		if err != nil {

@@ -1,7 +1,6 @@
 package httpcap
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -41,10 +40,7 @@ func (p policy) planURL(request []byte) (capability.Planned, error) {
 	if err := e.backend.Check(out); err != nil {
 		return capability.Planned{}, err
 	}
-	return capability.Planned{
-		Resource: e.backend.Name() + " " + rule.String(),
-		Do:       func(ctx context.Context) ([]byte, error) { return send(ctx, e.backend, out) },
-	}, nil
+	return e.planned(rule, out), nil
 }
 
 // locate returns the granted back end that url lies within, and what of it is the path and

@@ -44,8 +44,8 @@ func urlOp(t testing.TB, backends map[string]string, grants string) capability.O
 
 func TestURLRefuses(t *testing.T) {
 	op := urlOp(t, map[string]string{"crm": "https://granted.example:8443/api", "bare": "https://bare.example", "twin1": "https://twin.example/x", "twin2": "https://twin.example/x"},
-		`[{"backend":"crm","allow":["GET /v2/contacts/{id}","POST /v2/contacts","GET /"],"query":["q"],"headers":["X-Page"]},
-		  {"backend":"bare","allow":["GET /{a}","GET /"]},
+		`[{"backend":"crm","view":"all","allow":["GET /v2/contacts/{id}","POST /v2/contacts","GET /"],"query":["q"],"headers":["X-Page"]},
+		  {"backend":"bare","view":"all","allow":["GET /{a}","GET /"]},
 		  {"backend":"twin1","allow":["GET /a"]}, {"backend":"twin2","allow":["GET /b"]}]`)
 	const (
 		base    = "https://granted.example:8443/api"
@@ -192,8 +192,8 @@ func seen(t testing.TB) (url string, last *atomic.Pointer[string]) {
 func TestURL(t *testing.T) {
 	origin, last := seen(t)
 	op := urlOp(t, map[string]string{"all": origin, "api": origin + "/api", "v2": origin + "/api/v2/"},
-		`[{"backend":"all","allow":["GET /{a}","GET /","GET /{a}/{b}/{c}"]},
-		  {"backend":"api","allow":["GET /","GET /{a}","POST /{a}"],"query":["q","a[b]","r","flag"]},
+		`[{"backend":"all","view":"all","allow":["GET /{a}","GET /","GET /{a}/{b}/{c}"]},
+		  {"backend":"api","view":"all","allow":["GET /","GET /{a}","POST /{a}"],"query":["q","a[b]","r","flag"]},
 		  {"backend":"v2","as":"second","allow":["GET /{a}","PUT /{a}"]}]`)
 	tests := []struct{ method, url, resource string }{
 		{"", "/", "all GET /"},
@@ -235,7 +235,7 @@ func TestURL(t *testing.T) {
 // What JSON of other languages' libraries says of no method and no headers.
 func TestURLTakesNull(t *testing.T) {
 	origin, _ := seen(t)
-	op := urlOp(t, map[string]string{"b": origin}, `[{"backend":"b","allow":["GET /x"]}]`)
+	op := urlOp(t, map[string]string{"b": origin}, `[{"backend":"b","view":"all","allow":["GET /x"]}]`)
 	for _, head := range []string{`{"url":"` + origin + `/x","method":null,"headers":null}`, `{"url":"` + origin + `/x","method":"","headers":{}}`} {
 		if planned, err := op(raw(head, "")); err != nil || planned.Resource != "b GET /x" {
 			t.Errorf("%s: %q, %v", head, planned.Resource, err)
@@ -259,7 +259,7 @@ func TestURLCapability(t *testing.T) {
 func FuzzURL(f *testing.F) {
 	origin, last := seen(f)
 	op := urlOp(f, map[string]string{"all": origin, "api": origin + "/api"},
-		`[{"backend":"all","allow":["GET /v1/{id}"],"query":["q"]},{"backend":"api","allow":["POST /{id}"],"query":["r"]}]`)
+		`[{"backend":"all","view":"all","allow":["GET /v1/{id}"],"query":["q"]},{"backend":"api","view":"all","allow":["POST /{id}"],"query":["r"]}]`)
 	rules := map[string]string{"all GET /v1/{id}": origin + "/v1/", "api POST /{id}": origin + "/api/"}
 	names := map[string]string{"all GET /v1/{id}": "q", "api POST /{id}": "r"}
 	for _, rest := range []string{"/v1/x", "/v1/x?q=1&q=%41", "/api/x?r=a+b", "/api/../v1/x", "/v1/%2e%2e", "@evil/v1/x", ".evil/v1/x", "/v1/x#", "/v1/x?q=1;r=2"} {

@@ -45,15 +45,18 @@ func (*Log) Name() string { return "log" }
 // Ops is "write".
 func (*Log) Ops() []string { return []string{"write"} }
 
-// Bind takes the grant {}.
+// Bind takes the grant {} or {clear}: labels that the plugin may have seen and still write.
 func (l *Log) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 	if len(scope.Grant) == 0 || string(scope.Grant) == "null" {
 		return nil, nil
 	}
-	if err := capability.Decode(scope.Grant, &struct{}{}); err != nil {
+	var g struct {
+		Clear []string `json:"clear"`
+	}
+	if err := capability.Decode(scope.Grant, &g); err != nil {
 		return nil, err
 	}
-	w := &writer{plugin: scope.Plugin, sink: l.Sink}
+	w := &writer{plugin: scope.Plugin, sink: l.Sink, clear: broker.NewLabels(g.Clear...)}
 	return map[string]capability.Op{"write": w.plan}, nil
 }
 
@@ -61,6 +64,7 @@ func (l *Log) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 type writer struct {
 	plugin string
 	sink   Sink
+	clear  broker.Labels
 	lines  counter
 }
 
@@ -76,7 +80,7 @@ func (w *writer) plan(request []byte) (capability.Planned, error) {
 	for _, f := range asked.Fields {
 		r.Fields = append(r.Fields, wire.Field{Name: f.Name, Value: clean(f.Value, maxValue)})
 	}
-	return capability.Planned{Resource: "log", Do: func(ctx context.Context) ([]byte, error) { return nil, w.write(ctx, r) }}, nil
+	return capability.Planned{Resource: "log", Clear: w.clear, Do: func(ctx context.Context) ([]byte, error) { return nil, w.write(ctx, r) }}, nil
 }
 
 // nameRE keeps field names to what every log store takes for one.
