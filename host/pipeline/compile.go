@@ -5,21 +5,30 @@ import (
 	"maps"
 	"slices"
 
+	"pointsman/host/broker"
 	"pointsman/host/manifest"
+	"pointsman/host/view"
 )
 
-// Compile turns a route into a plan. A route from manifest.Load compiles; the errors are
+// Opens reports whether a plugin gets what the pointers of a domain point at.
+type Opens func(plugin, domain string) bool
+
+// Compile turns a route into a plan. nil for opens means that no plugin opens anything. A
+// route from manifest.Load compiles; the errors are
 // those of a route that was put together otherwise: an unknown or repeated name, steps
 // that wait for each other, a value that is not JSON.
-func Compile(r *manifest.Route) (*Plan, error) {
-	p, err := compile(r)
+func Compile(r *manifest.Route, opens Opens) (*Plan, error) {
+	if opens == nil {
+		opens = func(string, string) bool { return false }
+	}
+	p, err := compile(r, opens)
 	if err != nil {
 		return nil, fmt.Errorf("compile route %s: %w", r.Name, err)
 	}
 	return p, nil
 }
 
-func compile(r *manifest.Route) (*Plan, error) {
+func compile(r *manifest.Route, opens Opens) (*Plan, error) {
 	if r.Deadline <= 0 {
 		return nil, fmt.Errorf("it has no deadline")
 	}
@@ -27,7 +36,8 @@ func compile(r *manifest.Route) (*Plan, error) {
 	names := scope{params: map[string]int{}, steps: map[string]int{}}
 	for i, name := range slices.Sorted(maps.Keys(r.Params)) {
 		names.params[name] = i
-		p.params = append(p.params, param{name, r.Params[name].Default})
+		m := r.Params[name]
+		p.params = append(p.params, param{name: name, fallback: m.Default, labels: labelsOf(m.Label), pointer: m.Pointer != ""})
 	}
 	for i, s := range r.Steps {
 		if _, twice := names.steps[s.Name]; twice || s.Name == manifest.RootParams {
@@ -46,15 +56,39 @@ func compile(r *manifest.Route) (*Plan, error) {
 			with.Kind = manifest.ValueObject
 		}
 		var err error
-		if p.steps[i].input, err = names.template(with); err != nil {
+		if p.steps[i].view, err = viewOf(s.View); err != nil {
+			return nil, fmt.Errorf("step %s: view: %w", s.Name, err)
+		}
+		opened := func(name string) bool {
+			domain := r.Params[name].Pointer
+			return domain != "" && opens(s.Plugin, domain)
+		}
+		if p.steps[i].input, err = names.template(with, opened); err != nil {
 			return nil, fmt.Errorf("step %s: %w", s.Name, err)
 		}
 	}
 	var err error
-	if p.answer, err = names.template(r.Answer); err != nil {
+	if p.answer, err = names.template(r.Answer, func(string) bool { return false }); err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
 	return p, p.connect()
+}
+
+// labelsOf is the set of a label that may be missing.
+func labelsOf(label string) broker.Labels {
+	if label == "" {
+		return broker.Labels{}
+	}
+	return broker.NewLabels(label)
+}
+
+// viewOf is everything where a manifest says nothing: what a route uses of a step shows in
+// its references.
+func viewOf(p manifest.Paths) (view.View, error) {
+	if p.All || !p.Written() {
+		return view.All(), nil
+	}
+	return view.Parse(p.List)
 }
 
 // connect fills in who waits for whom, and refuses circles.

@@ -131,11 +131,11 @@ type recorder struct {
 	active int                      // guarded by mu
 }
 
-func (r *recorder) Run(ctx context.Context, call pipeline.StepCall, input []byte) ([]byte, error) {
+func (r *recorder) Run(ctx context.Context, call pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
 	r.mu.Lock()
 	r.calls[call.Step]++
 	r.starts[call.Step] = time.Since(r.began)
-	r.inputs[call.Step] = string(input)
+	r.inputs[call.Step] = string(input.Text)
 	r.active++
 	r.mu.Unlock()
 	defer func() {
@@ -146,9 +146,9 @@ func (r *recorder) Run(ctx context.Context, call pipeline.StepCall, input []byte
 	n := r.graph.nodes[slices.IndexFunc(r.graph.nodes, func(n *node) bool { return n.name == call.Step })]
 	out, err := says(n.output(), n.takes)(ctx)
 	if err == nil && n.kind != broker.Internal {
-		return nil, &broker.Error{Kind: n.kind}
+		return pipeline.Document{}, &broker.Error{Kind: n.kind}
 	}
-	return []byte(out), err
+	return pipeline.Document{Text: []byte(out)}, err
 }
 
 // Whatever the graph: a step runs at most once, at the very moment when the last step that
@@ -161,7 +161,7 @@ func TestRandomGraphs(t *testing.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			run := &recorder{graph: g, began: time.Now(), calls: map[string]int{},
 				starts: map[string]time.Duration{}, inputs: map[string]string{}}
-			plan, err := pipeline.Compile(g.route)
+			plan, err := pipeline.Compile(g.route, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,49 +2,9 @@ package pipeline
 
 import (
 	"bytes"
-	"errors"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
-
-// maxDepth is how deeply the output of a step may nest: SECURITY-RULES §2.6.
-const maxDepth = 64
-
-var (
-	errDepth = errors.New("output nests deeper than 64 levels")
-	errJSON  = errors.New("output is not one JSON value without repeated names, in UTF-8")
-)
-
-// check returns an error unless text is one JSON value that may be passed on.
-func check(text []byte) error {
-	if depth(text) > maxDepth { // first: it bounds the work of what follows
-		return errDepth
-	}
-	if !jsontext.Value(text).IsValid() {
-		return errJSON
-	}
-	return nil
-}
-
-// depth returns how deeply brackets nest in text, outside of strings.
-func depth(text []byte) (deepest int) {
-	open, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			open++
-			deepest = max(deepest, open)
-		case c == '}' || c == ']':
-			open--
-		}
-	}
-	return deepest
-}
 
 // selector finds fields in JSON texts. The zero selector is ready; it is for one
 // goroutine.

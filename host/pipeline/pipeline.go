@@ -7,17 +7,32 @@ import (
 	"time"
 
 	"pointsman/host/broker"
+	"pointsman/host/view"
 )
 
 // Runner calls the function of a plugin.
 type Runner interface {
-	// Run gives input, a JSON text that nobody changes any more, to the function that
-	// step names, and returns its output, a JSON text that the pipeline then owns. It
-	// returns soon after ctx ends: the pipeline waits for it. It is called concurrently.
+	// Run gives input, whose text nobody changes any more, to the function that step names,
+	// and returns its output, whose text the pipeline then owns. It returns soon after ctx
+	// ends: the pipeline waits for it. It is called concurrently.
 	//
 	// Whose fault an error is says the *broker.Error in its chain; any other error is
 	// Internal. NotFound means that there is no such record.
-	Run(ctx context.Context, step StepCall, input []byte) (output []byte, err error)
+	Run(ctx context.Context, step StepCall, input Document) (output Document, err error)
+}
+
+// Document is a JSON text with the labels of all that it was made of.
+type Document struct {
+	Text   []byte
+	Labels broker.Labels
+}
+
+// Param is the value of a parameter in one request.
+type Param struct {
+	Value string
+	// Opened is what a pointer points at. The steps whose plugin may open the pointers of
+	// its domain get it in place of Value; all else, the answer too, has Value.
+	Opened string
 }
 
 // StepCall names what a step calls.
@@ -31,6 +46,8 @@ type StepCall struct {
 type Result struct {
 	// Answer is a valid JSON text; nil if Run failed. The caller owns it.
 	Answer []byte
+	// Labels are those of all that the answer was made of.
+	Labels broker.Labels
 	// Sources says how every step went, in the order of the route. A step that was not
 	// run because a reference led to nothing, or because the request had failed before,
 	// is Absent and took no time.
@@ -50,11 +67,14 @@ type Plan struct {
 type param struct {
 	name     string
 	fallback *string // nil: nothing stands in for a missing one
+	labels   broker.Labels
+	pointer  bool // labels are of what it points at
 }
 
 type step struct {
 	call     StepCall
 	input    template
+	view     view.View // of the output
 	required bool
 	deadline time.Duration // 0: only the route's
 	waits    int           // number of steps whose output the input needs
@@ -72,7 +92,7 @@ type step struct {
 // null.
 //
 // If ctx is cancelled, the error is of kind Canceled.
-func (p *Plan) Run(ctx context.Context, run Runner, params map[string]string) (Result, error) {
+func (p *Plan) Run(ctx context.Context, run Runner, params map[string]Param) (Result, error) {
 	values, err := p.bind(params)
 	if err != nil {
 		return Result{Sources: p.sources()}, err

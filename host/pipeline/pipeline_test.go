@@ -47,11 +47,20 @@ func object(pairs ...any) manifest.Value {
 
 func compile(t testing.TB, r *manifest.Route) *pipeline.Plan {
 	t.Helper()
-	p, err := pipeline.Compile(r)
+	p, err := pipeline.Compile(r, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// given are parameters that are no pointers.
+func given(values map[string]string) map[string]pipeline.Param {
+	params := map[string]pipeline.Param{}
+	for name, v := range values {
+		params[name] = pipeline.Param{Value: v}
+	}
+	return params
 }
 
 // runner plays the plugins: one function for each step. It remembers the inputs.
@@ -61,15 +70,15 @@ type runner struct {
 	calls map[string][]string // guarded by mu; the inputs by step
 }
 
-func (r *runner) Run(ctx context.Context, step pipeline.StepCall, input []byte) ([]byte, error) {
+func (r *runner) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
 	r.mu.Lock()
 	if r.calls == nil {
 		r.calls = map[string][]string{}
 	}
-	r.calls[step.Step] = append(r.calls[step.Step], string(input))
+	r.calls[step.Step] = append(r.calls[step.Step], string(input.Text))
 	r.mu.Unlock()
 	out, err := r.steps[step.Step](ctx)
-	return []byte(out), err
+	return pipeline.Document{Text: []byte(out)}, err
 }
 
 type play = func(context.Context) (string, error)
@@ -179,7 +188,7 @@ func TestRun(t *testing.T) {
 					run.steps[name] = p
 				}
 				began := time.Now()
-				got, err := compile(t, profile()).Run(t.Context(), run, map[string]string{"customer": "c-1"})
+				got, err := compile(t, profile()).Run(t.Context(), run, given(map[string]string{"customer": "c-1"}))
 				have := outcome{answer: string(got.Answer), sources: outcomes(got.Sources), took: time.Since(began)}
 				if err != nil {
 					have.kind = broker.KindOf(err)
@@ -208,14 +217,14 @@ func TestInputs(t *testing.T) {
 		"crm":     says(` { "links" : {"\u006dember": 12345678901234567890.10 } } `, 0),
 		"loyalty": fails(broker.Upstream, 0), "merged": says("1", 0), "shop": says("{}", 0),
 	}}
-	got, err := compile(t, profile()).Run(t.Context(), run, map[string]string{"customer": "a\"b\\\n\u2028é"})
+	got, err := compile(t, profile()).Run(t.Context(), run, given(map[string]string{"customer": "a\"b\\\n\u2028é"}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string][]string{
 		"crm":     {`{"id":"a\"b\\\n` + "\u2028é" + `"}`},
 		"loyalty": {`{"member":12345678901234567890.10}`},
-		"merged":  {`{"parts":[ { "links" : {"\u006dember": 12345678901234567890.10 } } ,null]}`},
+		"merged":  {`{"parts":[{ "links" : {"\u006dember": 12345678901234567890.10 } },null]}`},
 		"shop":    {`{"id":"a\"b\\\n` + "\u2028é" + `","max":10}`},
 	}
 	if diff := cmp.Diff(want, run.calls); diff != "" {
@@ -253,7 +262,7 @@ func TestParams(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			run := &runner{steps: map[string]play{"a": says("1", 0), "b": says("2", 0), "c": says("3", 0)}}
-			got, err := compile(t, r).Run(t.Context(), run, tt.params)
+			got, err := compile(t, r).Run(t.Context(), run, given(tt.params))
 			if broker.KindOf(err) != tt.kind || (err != nil) != (tt.answer == "") {
 				t.Fatalf("error %v, want kind %v", err, tt.kind)
 			}
@@ -272,7 +281,7 @@ func TestRequiredAbsent(t *testing.T) {
 	r := profile()
 	r.Steps[2].OnError = manifest.OnErrorFail
 	run := &runner{steps: map[string]play{"crm": says("{}", 0), "shop": says("{}", 0)}}
-	_, err := compile(t, r).Run(t.Context(), run, map[string]string{"customer": "1"})
+	_, err := compile(t, r).Run(t.Context(), run, given(map[string]string{"customer": "1"}))
 	if broker.KindOf(err) != broker.NotFound {
 		t.Errorf("error %v, want not found", err)
 	}
@@ -312,7 +321,7 @@ func TestReferencesDoNotAmplify(t *testing.T) {
 
 func TestErrorShowsDetailOnly(t *testing.T) {
 	run := &runner{steps: map[string]play{"crm": fails(broker.Invalid, 0), "shop": says("{}", 0)}}
-	_, err := compile(t, profile()).Run(t.Context(), run, map[string]string{"customer": "1"})
+	_, err := compile(t, profile()).Run(t.Context(), run, given(map[string]string{"customer": "1"}))
 	e, ok := errors.AsType[*broker.Error](err)
 	if !ok || e.Kind != broker.Invalid || e.Detail != "told" || !strings.Contains(e.Err.Error(), "step crm") {
 		t.Errorf("error %#v", err)
@@ -333,7 +342,7 @@ func TestCancel(t *testing.T) {
 		run := &runner{steps: map[string]play{"crm": slow, "shop": says("{}", time.Hour)}}
 		time.AfterFunc(100*ms, cancel)
 		began := time.Now()
-		got, err := compile(t, profile()).Run(ctx, run, map[string]string{"customer": "1"})
+		got, err := compile(t, profile()).Run(ctx, run, given(map[string]string{"customer": "1"}))
 		if broker.KindOf(err) != broker.Canceled || !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want canceled", err)
 		}
@@ -343,7 +352,7 @@ func TestCancel(t *testing.T) {
 		if got.Answer != nil || len(run.calls) != 2 {
 			t.Errorf("answer %s, calls %v", got.Answer, run.calls)
 		}
-		if _, err := compile(t, profile()).Run(ctx, run, map[string]string{"customer": "1"}); broker.KindOf(err) != broker.Canceled {
+		if _, err := compile(t, profile()).Run(ctx, run, given(map[string]string{"customer": "1"})); broker.KindOf(err) != broker.Canceled {
 			t.Errorf("second run: %v, want canceled", err)
 		}
 	})
@@ -355,7 +364,7 @@ func TestCallersDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*ms)
 		defer cancel()
 		run := &runner{steps: map[string]play{"crm": says("{}", time.Hour), "shop": says("{}", time.Hour)}}
-		_, err := compile(t, profile()).Run(ctx, run, map[string]string{"customer": "1"})
+		_, err := compile(t, profile()).Run(ctx, run, given(map[string]string{"customer": "1"}))
 		if broker.KindOf(err) != broker.UpstreamTimeout {
 			t.Errorf("error %v, want upstream timeout", err)
 		}
@@ -368,7 +377,7 @@ func TestElapsed(t *testing.T) {
 			"crm": says(`{"links":{"member":1}}`, 10*ms), "loyalty": says("1", time.Hour),
 			"merged": says("1", 5*ms), "shop": fails(broker.Upstream, 30*ms),
 		}}
-		got, err := compile(t, profile()).Run(t.Context(), run, map[string]string{"customer": "1"})
+		got, err := compile(t, profile()).Run(t.Context(), run, given(map[string]string{"customer": "1"}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -405,7 +414,7 @@ func TestCompileRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := profile()
 			tt.change(r)
-			if _, err := pipeline.Compile(r); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := pipeline.Compile(r, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}
 		})
@@ -414,7 +423,7 @@ func TestCompileRefuses(t *testing.T) {
 
 func BenchmarkRun(b *testing.B) {
 	plan := compile(b, profile())
-	params := map[string]string{"customer": "c-1"}
+	params := given(map[string]string{"customer": "c-1"})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := plan.Run(b.Context(), echo{}, params); err != nil {
@@ -428,4 +437,6 @@ type echo struct{}
 
 var echoed = []byte(`{"name":"Ann","links":{"member":"m-1"},"orders":[1,2,3]}`)
 
-func (echo) Run(context.Context, pipeline.StepCall, []byte) ([]byte, error) { return echoed, nil }
+func (echo) Run(context.Context, pipeline.StepCall, pipeline.Document) (pipeline.Document, error) {
+	return pipeline.Document{Text: echoed}, nil
+}

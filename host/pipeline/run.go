@@ -13,24 +13,34 @@ import (
 )
 
 // bind returns the route's parameters as JSON texts.
-func (p *Plan) bind(params map[string]string) ([][]byte, error) {
-	texts := make([][]byte, len(p.params))
+func (p *Plan) bind(params map[string]Param) (v values, err error) {
+	v = values{
+		params: make([]Document, len(p.params)), opened: make([]Document, len(p.params)),
+		steps: make([]Document, len(p.steps)),
+	}
 	for i, d := range p.params {
-		value, ok := params[d.name]
+		given, ok := params[d.name]
 		switch {
 		case ok:
 		case d.fallback != nil:
-			value = *d.fallback
+			given.Value = *d.fallback
 		default:
 			continue
 		}
-		text, err := jsontext.AppendQuote(nil, value)
-		if err != nil {
-			return nil, &broker.Error{Kind: broker.Invalid, Detail: "parameter " + d.name + " is not UTF-8", Err: err}
+		v.params[i].Text, err = jsontext.AppendQuote(nil, given.Value)
+		if err == nil && d.pointer {
+			v.opened[i].Text, err = jsontext.AppendQuote(nil, given.Opened)
 		}
-		texts[i] = text
+		if err != nil {
+			return v, &broker.Error{Kind: broker.Invalid, Detail: "parameter " + d.name + " is not UTF-8", Err: err}
+		}
+		if d.pointer {
+			v.opened[i].Labels = d.labels // a pointer itself means nothing
+		} else {
+			v.params[i].Labels = d.labels
+		}
 	}
-	return texts, nil
+	return v, nil
 }
 
 // run is one run of a plan. Only the goroutine of Plan.Run touches waiting and failure.
@@ -53,11 +63,11 @@ type end struct {
 	elapsed time.Duration
 }
 
-func newRun(p *Plan, runner Runner, params [][]byte) *run {
+func newRun(p *Plan, runner Runner, v values) *run {
 	n := len(p.steps)
 	r := &run{
 		plan: p, runner: runner,
-		values: values{params: params, steps: make([][]byte, n)},
+		values: v,
 		ends:   make([]end, n), done: make(chan int, n), waiting: make([]int, n),
 	}
 	for i := range p.steps {
@@ -111,7 +121,7 @@ func (r *run) all(ctx context.Context) (Result, error) {
 	if err != nil {
 		return result, &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("answer: %w", err)}
 	}
-	result.Answer = answer
+	result.Answer, result.Labels = answer.Text, answer.Labels
 	return result, nil
 }
 
@@ -147,7 +157,7 @@ func (r *run) step(ctx context.Context, i int) {
 		ctx, stop = context.WithTimeout(ctx, s.deadline)
 		defer stop()
 	}
-	output, err := r.call(ctx, s.call, input)
+	output, err := r.call(ctx, s, input)
 	e.elapsed = time.Since(began)
 	e.outcome, e.err = judge(ctx, err)
 	if e.err == nil {
@@ -155,22 +165,24 @@ func (r *run) step(ctx context.Context, i int) {
 	}
 }
 
-// call calls the runner, unless time is up, and checks what it returns.
-func (r *run) call(ctx context.Context, c StepCall, input []byte) (output []byte, err error) {
+// call calls the runner, unless time is up, and lets out what the step's view shows of what
+// it returns.
+func (r *run) call(ctx context.Context, s *step, input Document) (output Document, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return Document{}, err
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = &broker.Error{Kind: broker.Internal, Err: fmt.Errorf("runner panicked: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	output, err = r.runner.Run(ctx, c, input)
+	output, err = r.runner.Run(ctx, s.call, input)
 	if err != nil {
-		return nil, err
+		return Document{}, err
 	}
-	if err := check(output); err != nil {
-		return nil, &broker.Error{Kind: broker.Upstream, Err: err}
+	output.Text, _, err = s.view.Append(nil, output.Text)
+	if err != nil {
+		return Document{}, &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("output: %w", err)}
 	}
 	return output, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"pointsman/host/broker"
 	"pointsman/host/manifest"
 )
 
@@ -19,6 +20,7 @@ type part struct {
 	text  []byte   // textPart
 	index int      // paramRef, stepRef: which
 	path  []string // stepRef: fields from there
+	open  bool     // paramRef: what the pointer points at
 }
 
 type partKind uint8
@@ -30,10 +32,14 @@ const (
 )
 
 // scope is what the names in a route's references stand for.
-type scope struct{ params, steps map[string]int }
+type scope struct {
+	params, steps map[string]int
+	opened        func(param string) bool // whether the template gets what the parameter points at
+}
 
-func (s scope) template(v manifest.Value) (template, error) {
+func (s scope) template(v manifest.Value, opened func(param string) bool) (template, error) {
 	var t template
+	s.opened = opened
 	if err := s.append(&t, v); err != nil {
 		return nil, err
 	}
@@ -97,7 +103,7 @@ func (s scope) refer(t *template, v manifest.Value) error {
 	if v.Ref.Root == manifest.RootParams {
 		if len(v.Ref.Path) == 1 {
 			if i, ok := s.params[v.Ref.Path[0]]; ok {
-				*t = append(*t, part{kind: paramRef, index: i})
+				*t = append(*t, part{kind: paramRef, index: i, open: s.opened(v.Ref.Path[0])})
 				return nil
 			}
 		}
@@ -113,8 +119,22 @@ func (s scope) refer(t *template, v manifest.Value) error {
 
 // values is what a template's references stand for in one run.
 type values struct {
-	params [][]byte // JSON texts; nil: missing
-	steps  [][]byte // valid JSON texts; nil: omitted
+	params []Document // JSON texts; nil: missing
+	opened []Document // of params that are pointers: what they point at
+	steps  []Document // valid JSON texts; nil: omitted
+}
+
+// of is the document that p refers to, the zero Document for text.
+func (v values) of(p part) Document {
+	switch {
+	case p.kind == stepRef:
+		return v.steps[p.index]
+	case p.kind == paramRef && p.open:
+		return v.opened[p.index]
+	case p.kind == paramRef:
+		return v.params[p.index]
+	}
+	return Document{}
 }
 
 var null = []byte("null")
@@ -126,45 +146,45 @@ const maxText = 4 << 20
 
 var errLarge = errors.New("the text that references make is larger than 4 MiB")
 
-// fill returns the template's text. What leads to nothing is null; whole is then false.
-// To refer to an omitted step as a whole is to refer to its null.
-func (t template) fill(v values) (text []byte, whole bool, err error) {
+// fill returns the template's text, with the labels of every document that it refers to.
+// What leads to nothing is null; whole is then false. To refer to an omitted step as a
+// whole is to refer to its null.
+func (t template) fill(v values) (filled Document, whole bool, err error) {
 	whole = true
 	n := 0
 	for _, p := range t {
-		switch {
-		case p.kind == textPart:
-			n += len(p.text)
-		case p.kind == paramRef:
-			n += len(v.params[p.index])
-		case len(p.path) == 0:
-			n += len(v.steps[p.index])
+		n += len(p.text)
+		if len(p.path) == 0 {
+			n += len(v.of(p).Text)
 		}
 	}
 	const slack = 64 // bytes, for the selected fields
-	text = make([]byte, 0, min(n, maxText)+slack)
-	var s selector
+	text := make([]byte, 0, min(n, maxText)+slack)
+	var (
+		s      selector
+		labels broker.Labels
+	)
 	for _, p := range t {
-		var hole []byte
+		from := v.of(p)
+		// That a field is not there tells something of the document, too.
+		labels = labels.Union(from.Labels)
+		hole := from.Text
 		switch {
 		case p.kind == textPart:
 			hole = p.text
 		case p.kind == paramRef:
-			hole = v.params[p.index]
 			whole = whole && hole != nil
-		case len(p.path) == 0:
-			hole = v.steps[p.index]
-		default:
-			hole = s.find(v.steps[p.index], p.path)
+		case len(p.path) > 0:
+			hole = s.find(hole, p.path)
 			whole = whole && hole != nil
 		}
 		if hole == nil {
 			hole = null
 		}
 		if len(text)+len(hole) > maxText {
-			return nil, whole, errLarge
+			return Document{}, whole, errLarge
 		}
 		text = append(text, hole...)
 	}
-	return text, whole, nil
+	return Document{text, labels}, whole, nil
 }
