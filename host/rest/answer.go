@@ -84,6 +84,11 @@ func (o *outcome) headers(h http.Header) {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", seconds(after(o.err)))
 	case http.StatusTooManyRequests:
+		if broker.KindOf(o.err) == broker.Spent {
+			h.Set("Retry-After", seconds(after(o.err)))
+			h.Set("RateLimit", `"subjects";r=0;t=`+seconds(after(o.err)))
+			return
+		}
 		h.Set("Retry-After", seconds(o.retry))
 		// draft-ietf-httpapi-ratelimit-headers: q requests in w seconds; r are left for t.
 		h.Set("RateLimit", `"consumer";r=0;t=`+seconds(o.retry))
@@ -173,7 +178,7 @@ func seconds(d time.Duration) string {
 
 // after is how long a consumer should wait: as long as the source that failed says, if it does.
 func after(err error) time.Duration {
-	if e, ok := errors.AsType[*broker.Error](err); ok && e.Kind == broker.Unavailable && e.After > 0 {
+	if e, ok := errors.AsType[*broker.Error](err); ok && (e.Kind == broker.Unavailable || e.Kind == broker.Spent) && e.After > 0 {
 		return e.After
 	}
 	return retryAfter

@@ -45,6 +45,7 @@ func TestAnswers(t *testing.T) {
 		{"upstream", pipeline.Result{Answer: []byte("SECRET"), Sources: sources, Complete: true}, failed(broker.Upstream)},
 		{"upstream timeout", pipeline.Result{Sources: sources}, failed(broker.UpstreamTimeout)},
 		{"denied", pipeline.Result{}, failed(broker.Denied)},
+		{"told of too many subjects", pipeline.Result{Sources: sources}, &broker.Error{Kind: broker.Spent, Detail: "a detail", After: 90 * time.Second, Err: errSecret}},
 		{"wrapped", pipeline.Result{}, fmt.Errorf("SECRET: %w", failed(broker.Upstream))},
 		{"canceled by us", pipeline.Result{}, failed(broker.Canceled)},
 		{"a back end refused our credential", pipeline.Result{}, failed(broker.Unauthenticated)},

@@ -104,6 +104,16 @@ func (s *Server) decide(r *http.Request, id broker.RequestID) (o outcome) {
 		return o
 	}
 
+	if takesBody(r.Method, path) {
+		o.route = rewrapPath
+		if query != "" {
+			o.err = &broker.Error{Kind: broker.Invalid, Detail: "this takes no query"}
+			return o
+		}
+		o.result, o.err = rewrap(r, release, principal)
+		return o
+	}
+
 	match, allow, err := choose(release.Match(path), r.Method, principal)
 	o.allow = allow
 	if match.Route != nil {
@@ -152,10 +162,10 @@ func caps(r *http.Request) (path, query string, err error) {
 	if lookalike(r.Header) {
 		return "", "", &broker.Error{Kind: broker.Invalid, Detail: "a header field looks like Content-Length or Transfer-Encoding and is neither"}
 	}
-	if hasBody(r) {
+	path, query, ok := target(r.RequestURI)
+	if hasBody(r) && !takesBody(r.Method, path) {
 		return "", "", &broker.Error{Kind: broker.TooLarge, Detail: "the request has a body, and no route takes one"}
 	}
-	path, query, ok := target(r.RequestURI)
 	if !ok {
 		return "", "", badPath("must start with a slash")
 	}

@@ -35,6 +35,7 @@ var problems = map[broker.Kind]problem{
 	broker.Upstream:        {http.StatusBadGateway, "upstream", "A source that the answer needs failed", false},
 	broker.UpstreamTimeout: {http.StatusGatewayTimeout, "upstream-timeout", "A source that the answer needs was too slow", false},
 	broker.Canceled:        {statusCanceled, "canceled", "The client went away", false},
+	broker.Spent:           {http.StatusTooManyRequests, "subjects-spent", "Too many different subjects", true},
 	// What a plugin was refused is between it and the operator: the same words as Upstream.
 	broker.Denied: {http.StatusBadGateway, "upstream", "A source that the answer needs failed", false},
 }

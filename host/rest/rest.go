@@ -3,7 +3,8 @@
 //
 // One request goes through these doors, in this order; the first that refuses answers:
 //
-//  1. caps: URL, number of header fields and query parameters, no body        400 413 414 431
+//  1. caps: URL, number of header fields and query parameters, no body but    400 413 414 431
+//     that of POST /pointers:rewrap, which is answered behind the fifth door
 //  2. the bytes of the path, before anything is looked up by them              400
 //  3. is there a release to serve from                                         503
 //  4. the credential; the answer is the same for every path                    401
@@ -56,6 +57,10 @@ type Release interface {
 
 	// Quota is p's rate as it is shown to p: requests per window. Zero when none is declared.
 	Quota(p broker.Principal) (requests int, window time.Duration)
+
+	// Rewrap returns the pointer of the current epoch for one of p's that resolves. Whatever
+	// else text is, the error is one and the same NotFound.
+	Rewrap(p broker.Principal, text string) (string, error)
 
 	// Match returns the routes whose path template path fits, at most one for each method,
 	// whoever may use them. path is escaped as it was received and has passed CheckPath.

@@ -60,6 +60,16 @@ func (r *release) Allow(broker.Principal) (bool, time.Duration) { return r.limit
 
 func (r *release) Quota(broker.Principal) (int, time.Duration) { return r.quota, time.Second }
 
+func (r *release) Rewrap(p broker.Principal, text string) (string, error) {
+	if text == "ptr_old" && p.ID != "" {
+		return "ptr_new", nil
+	}
+	if text == "ptr_full" {
+		return "", &broker.Error{Kind: broker.Unavailable, Err: errors.New("SECRET")}
+	}
+	return "", &broker.Error{Kind: broker.NotFound, Detail: "no such record"}
+}
+
 func (r *release) Match(path string) []rest.Match {
 	var found []rest.Match
 	for _, route := range r.routes {
