@@ -18,12 +18,17 @@ import (
 	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/capability"
+	"pointsman/host/capability/callcap"
 	"pointsman/host/capability/httpcap"
+	"pointsman/host/capability/kvcap"
 	"pointsman/host/capability/logcap"
+	"pointsman/host/capability/pointercap"
+	"pointsman/host/capability/sqlcap"
 	"pointsman/host/consumer"
 	"pointsman/host/credential"
 	"pointsman/host/deploy"
-	"pointsman/host/egress"
+	"pointsman/host/kv"
+	"pointsman/host/pointer"
 	"pointsman/host/rest"
 	"pointsman/host/sandbox"
 	"pointsman/host/secret"
@@ -53,6 +58,9 @@ type Config struct {
 	CompileWorker bool
 	// Engine is what runs plugins; see sandbox.Options.Engine. "" takes the best that works.
 	Engine string
+	// Databases is the folder that the SQLite files of back ends lie in; "" means that there
+	// is none.
+	Databases string
 	// SandboxMemory is how many bytes all sandboxes together may take, outside of Go's heap;
 	// 0 means half of what the process may use: see admission.DefaultBudget.
 	SandboxMemory uint64
@@ -96,6 +104,8 @@ type Host struct {
 	log      *slog.Logger
 	audit    *audit.Log
 	engine   sandbox.Engine
+	values   *kv.Store
+	sweeping func() // ends it
 	deployer *deploy.Deployer
 	server   *rest.Server
 }
@@ -133,7 +143,12 @@ func New(c Config) (*Host, error) {
 		c.SandboxMemory, from = admission.DefaultBudget(os.DirFS("/"))
 	}
 	c.Log.Info("sandboxes have a budget of memory", "bytes", c.SandboxMemory, "from", from)
-	h := &Host{log: c.Log, audit: record, engine: engine}
+	values, err := kv.Open(context.Background(), filepath.Join(c.Data, "kv"), kv.Options{Keyring: keyring})
+	if err != nil {
+		return nil, errors.Join(err, record.Close())
+	}
+	h := &Host{log: c.Log, audit: record, engine: engine, values: values, sweeping: sweep(values, c.Log)}
+	ephemeral := new(pointer.Ephemeral) // outlives releases, so that its pointers do
 	h.deployer = deploy.New(deploy.Parts{
 		Engine: engine,
 		Credential: func(name string) (credential.Secret, error) {
@@ -145,38 +160,66 @@ func New(c Config) (*Host, error) {
 		},
 		Keys:  keys,
 		Audit: record,
-		Gate: func(backends map[string]*egress.Backend) *capability.Gate {
-			return &capability.Gate{Capabilities: Capabilities(c.Log, backends), Recorder: record, Fault: h.fault}
+		Gate: func(s deploy.Systems) *capability.Gate {
+			return &capability.Gate{Capabilities: Capabilities(c.Log, s, values), Recorder: record, Fault: h.fault}
 		},
-		Memory: c.SandboxMemory, Inspect: compiler.Inspect, Log: c.Log,
+		Pointers: func(domains []pointer.Domain) (*pointer.Issuer, error) {
+			return pointer.NewIssuer(domains, func(epoch int) (pointer.Cipher, error) {
+				key, err := keyring.Pointers(epoch)
+				if err != nil {
+					return nil, err // not a nil key inside a Cipher that is not nil
+				}
+				return key, nil
+			}, ephemeral)
+		},
+		Databases: c.Databases,
+		Memory:    c.SandboxMemory, Inspect: compiler.Inspect, Log: c.Log,
 	})
 	h.server, err = rest.New(rest.Options{
 		Broker: front{h.deployer}, Recorder: record, TLS: c.TLS, Plain: c.Plain, Log: c.Log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, record.Close())
+		h.sweeping()
+		return nil, errors.Join(err, values.Close(), record.Close())
 	}
 	return h, nil
 }
 
-// Capabilities is every power that a plugin can be lent, in the order of the manual.
-func Capabilities(log *slog.Logger, backends map[string]*egress.Backend) []capability.Capability {
+// sweep has values whose time is over taken away until the function that it returns is called,
+// which waits for the end of it.
+func sweep(values *kv.Store, log *slog.Logger) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		values.Run(ctx, func(err error) { log.Warn("the plugins' values were not swept", "err", err) })
+	}()
+	return func() { cancel(); <-done }
+}
+
+// Capabilities is every power that a plugin can be lent, in the order of the manual. values
+// are what plugins keep; nil will do for asking what could be lent.
+func Capabilities(log *slog.Logger, s deploy.Systems, values *kv.Store) []capability.Capability {
 	return []capability.Capability{
-		&httpcap.HTTP{Backends: backends},
+		&httpcap.HTTP{Backends: s.HTTP, Labels: s.Labels},
+		&sqlcap.SQL{Databases: s.SQL},
+		&kvcap.KV{Store: values},
+		&callcap.Call{Callee: s.Calls},
+		&pointercap.Pointer{Pointers: s.Pointers, Yields: s.PointerLabels},
 		&logcap.Log{Sink: guestLog{log}},
 	}
 }
 
 // Offered are the names of those powers.
 func Offered() []string {
-	gate := capability.Gate{Capabilities: Capabilities(nil, nil)}
+	gate := capability.Gate{Capabilities: Capabilities(nil, deploy.Systems{}, nil)}
 	return gate.Names()
 }
 
 // Lendable is every host function that a plugin could be lent, for looking at modules; a
 // call of one is refused.
 func Lendable() []sandbox.Import {
-	gate := capability.Gate{Capabilities: Capabilities(nil, nil)}
+	gate := capability.Gate{Capabilities: Capabilities(nil, deploy.Systems{}, nil)}
 	return gate.Lendable()
 }
 
@@ -194,7 +237,9 @@ func (h *Host) RecordErr() error { return h.audit.Err() }
 
 // Close stops accepting, lets running requests end until ctx does, and frees everything.
 func (h *Host) Close(ctx context.Context) error {
-	err := errors.Join(h.server.Shutdown(ctx), h.deployer.Close(ctx), h.audit.Close())
+	err := errors.Join(h.server.Shutdown(ctx), h.deployer.Close(ctx))
+	h.sweeping()
+	err = errors.Join(err, h.values.Close(), h.audit.Close())
 	if engine, ok := h.engine.(io.Closer); ok {
 		err = errors.Join(err, engine.Close())
 	}

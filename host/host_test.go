@@ -38,6 +38,7 @@ spec:
   scopes: [read]
   steps: {s: {call: echo.echo, with: {said: hello}, required: true}}
   answer: "${s}"
+  view: all
 `
 
 var admin = broker.Principal{ID: "admin"}
@@ -195,8 +196,8 @@ func TestCloseWithoutServe(t *testing.T) {
 }
 
 func TestOffered(t *testing.T) {
-	if got := strings.Join(host.Offered(), " "); got != "http log" {
-		t.Errorf("offered: %s, want http log", got)
+	if got := strings.Join(host.Offered(), " "); got != "http sql kv call pointer log" {
+		t.Errorf("offered: %s, want http sql kv call pointer log", got)
 	}
 	for _, imp := range host.Lendable() {
 		if reply := imp.Do(context.Background(), nil); len(reply) == 0 || reply[0] != 1 {

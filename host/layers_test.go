@@ -20,7 +20,10 @@ var layers = map[string]int{
 	"host/broker":                    0,
 	"host/manifest":                  1,
 	"host/grant":                     1,
+	"host/view":                      1,
 	"host/secret":                    1,
+	"host/pointer":                   1,
+	"host/kv":                        1,
 	"host/secret/plain":              2,
 	"host/secret/vault":              2,
 	"host/secret/vault/vaulttest":    2,
@@ -29,14 +32,20 @@ var layers = map[string]int{
 	"host/credential":                1,
 	"host/audit":                     1,
 	"host/consumer":                  1,
+	"host/sqldb":                     1,
 	"host/wasm":                      1,
 	"host/admission":                 1,
 	"host/sandbox":                   2,
 	"host/pipeline":                  2,
+	"host/reach":                     2,
 	"host/capability":                3,
 	"host/capability/capabilitytest": 4, // tests of layer 4 may use it: see sideways
+	"host/capability/callcap":        4,
 	"host/capability/httpcap":        4,
+	"host/capability/kvcap":          4,
 	"host/capability/logcap":         4,
+	"host/capability/sqlcap":         4,
+	"host/capability/pointercap":     4,
 	"host/deploy":                    5,
 	"host/rest":                      6,
 	"host/adminsock":                 6,
@@ -58,6 +67,7 @@ var owners = map[string][]string{
 	"net/http/pprof":                {},
 	"golang.org/x/crypto/argon2":    {"host/secret"},
 	"golang.org/x/term":             {"cmd/pointsman"},
+	"modernc.org/sqlite":            {"host/sqldb", "host/kv"},
 	"unsafe":                        {"pdk", "host/sandbox"},
 	"plugin":                        {},
 	"github.com/spf13/cobra":        {"cmd/pointsman"},
@@ -69,6 +79,11 @@ var owners = map[string][]string{
 	"github.com/go-jose":            {"host/credential"},
 	"github.com/aws":                {"host/credential"},
 	"golang.org/x/oauth2":           {}, // what host/credential is compared with in its tests
+	"github.com/jackc":              {"host/sqldb"},
+	"github.com/go-sql-driver":      {"host/sqldb"},
+	"modernc.org/libc":              {"host/sqldb"},
+	"database/sql":                  {"host/sqldb", "host/kv"},
+	"github.com/testcontainers":     {}, // the databases of host/sqldb's tests
 	"github.com/Shopify/toxiproxy":  {}, // the bad network of host/egress's tests
 }
 

@@ -18,7 +18,7 @@ import (
 	"pointsman/pdk/wire"
 )
 
-const usesHTTP = `{module: {path: http_own.wasm}, grants: {http: [{backend: crm, allow: ["GET /own"]}]}}`
+const usesHTTP = `{module: {path: http_own.wasm}, grants: {http: [{backend: crm, allow: ["GET /own"], view: all}]}}`
 
 // importsSystem is (module (import "env" "system" (func)) (func (export "f"))).
 var importsSystem = []byte("\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x02\x0e\x01\x03env\x06system\x00\x00" +

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"slices"
 
 	"pointsman/host/credential"
 	"pointsman/host/egress"
 	"pointsman/host/manifest"
+	"pointsman/host/view"
 )
 
 // Opener makes clients of back ends out of their manifests.
@@ -20,33 +20,49 @@ type Opener struct {
 	// Secret returns a secret by name. It is asked at every use, so that a rotated value is
 	// taken up at once, and once when a back end is opened, so that a missing one is found.
 	Secret func(name string) (credential.Secret, error)
-	Log    *slog.Logger
+	// Databases is the folder of SQLite files; "" means that there is none.
+	Databases string
+	Log       *slog.Logger
+
+	sessions *sessions // nil: none are shared
 }
 
 // OpenBackend opens the back end of that name in manifests, which need not be valid in what
 // they say of anything else. Nothing is resolved or dialled.
 func (o Opener) OpenBackend(name string) (*egress.Backend, manifest.Faults) {
-	set, faults := manifest.Load(o.Manifests)
-	if faults.HasErrors() {
+	m, faults := o.find(name)
+	if m == nil {
 		return nil, faults
 	}
-	i := slices.IndexFunc(set.Backends, func(b *manifest.Backend) bool { return b.Name == name })
-	if i < 0 {
-		return nil, manifest.Faults{fault(manifest.Pos{}, CodeBackend, "", "there is no backend %q", name)}
+	if m.HTTP == nil {
+		return nil, manifest.Faults{fault(m.Pos, CodeBackend, "spec", "backend %s is a database", name)}
 	}
-	return o.open(set.Backends[i])
+	return o.open(m)
 }
 
 func (d *Deployer) openBackends(r *Release, src Source, draft *draft) manifest.Faults {
 	var faults manifest.Faults
-	o := Opener{Manifests: src.Manifests, Secret: d.parts.Credential, Log: d.parts.Log}
+	o := Opener{Manifests: src.Manifests, Secret: d.parts.Credential, Databases: d.parts.Databases, Log: d.parts.Log, sessions: &d.sessions}
 	for _, m := range draft.set.Backends {
+		if m.SQL != nil {
+			db, fs := o.database(m)
+			faults = append(faults, fs...)
+			if db != nil {
+				r.databases[m.Name] = db
+			}
+			continue
+		}
 		backend, fs := o.open(m)
 		if backend == nil {
 			faults = append(faults, fs...)
 			continue
 		}
 		r.backends[m.Name] = backend
+		labels, err := view.ParseLabels(m.HTTP.Labels)
+		if err != nil {
+			faults = append(faults, fault(m.Pos, CodeBackend, "spec.http.labels", "backend %s: %v", m.Name, err))
+		}
+		r.labels[m.Name] = labels
 	}
 	return faults
 }

@@ -26,6 +26,7 @@ spec:
     must: {in: query, required: true, maxLength: 3}
   steps: {s: {call: echo.echo, with: {id: "${params.id}", word: "${params.word}", lang: "${params.lang}", must: "${params.must}"}, required: true}}
   answer: "${s}"
+  view: all
 `
 
 func TestBind(t *testing.T) {

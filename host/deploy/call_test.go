@@ -108,6 +108,7 @@ spec:
   scopes: [read]
   steps: {a: {call: echo.echo, with: {a: 1}}, b: {call: echo.copy, with: "${a}"}}
   answer: "${b}"
+  view: all
 `))
 	var mu sync.Mutex
 	var calls []broker.Call

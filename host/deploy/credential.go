@@ -33,10 +33,15 @@ func (o Opener) placement(b *manifest.HTTPBackend, main egress.Config) (egress.P
 		p, err = credential.NewHMAC(hmacOf(a.HMAC), parts)
 	case a.SigV4 != nil:
 		p, err = credential.NewSigV4(credential.SigV4{Secret: a.SigV4.Secret, Region: a.SigV4.Region, Service: a.SigV4.Service}, parts)
-	case a.OAuth2 != nil:
-		return o.oauth2(a.OAuth2, main, parts)
-	case a.Login != nil:
-		return o.login(a.Login, main, parts)
+	case a.OAuth2 != nil, a.Login != nil:
+		key, err := o.sessionKey(b, main)
+		if err != nil {
+			return nil, err
+		}
+		if a.OAuth2 != nil {
+			return o.oauth2(key, a.OAuth2, main, parts)
+		}
+		return o.login(key, a.Login, main, parts)
 	default:
 		return nil, fmt.Errorf("auth says nothing")
 	}
@@ -62,7 +67,7 @@ func hmacOf(h *manifest.HMACAuth) credential.HMAC {
 	}
 }
 
-func (o Opener) oauth2(a *manifest.OAuth2Auth, main egress.Config, parts credential.Parts) (egress.Placement, error) {
+func (o Opener) oauth2(key sessionKey, a *manifest.OAuth2Auth, main egress.Config, parts credential.Parts) (egress.Placement, error) {
 	endpoint, err := o.remote(a.Token, main)
 	if err != nil {
 		return nil, err
@@ -87,10 +92,10 @@ func (o Opener) oauth2(a *manifest.OAuth2Auth, main egress.Config, parts credent
 			return nil, err
 		}
 	}
-	return fetched(endpoint, parts, func(p credential.Parts) (*credential.Session, error) { return credential.NewOAuth2(c, p) })
+	return o.fetched(key, endpoint, parts, func(p credential.Parts) (*credential.Session, error) { return credential.NewOAuth2(c, p) })
 }
 
-func (o Opener) login(a *manifest.LoginAuth, main egress.Config, parts credential.Parts) (egress.Placement, error) {
+func (o Opener) login(key sessionKey, a *manifest.LoginAuth, main egress.Config, parts credential.Parts) (egress.Placement, error) {
 	endpoint, err := o.remote(a.At, main)
 	if err != nil {
 		return nil, err
@@ -99,7 +104,7 @@ func (o Opener) login(a *manifest.LoginAuth, main egress.Config, parts credentia
 	for _, name := range slices.Sorted(maps.Keys(a.Fields)) {
 		c.Fields = append(c.Fields, credential.LoginField{Name: name, Text: a.Fields[name].Text, Secret: a.Fields[name].Secret})
 	}
-	return fetched(endpoint, parts, func(p credential.Parts) (*credential.Session, error) { return credential.NewLogin(c, p) })
+	return o.fetched(key, endpoint, parts, func(p credential.Parts) (*credential.Session, error) { return credential.NewLogin(c, p) })
 }
 
 // remote is how a URL is reached that the host itself calls to get a credential: as every
@@ -122,19 +127,9 @@ func (o Opener) remote(r manifest.Remote, main egress.Config) (egress.Config, er
 	return c, nil
 }
 
-// session is a placement whose value is fetched, with what fetches it.
-type session struct {
-	*credential.Session
-	endpoint *egress.Backend
-}
-
-// Close ends the fetching and what it goes through.
-func (s session) Close() {
-	s.Session.Close()
-	s.endpoint.Close()
-}
-
-func fetched(endpoint egress.Config, parts credential.Parts, open func(credential.Parts) (*credential.Session, error)) (egress.Placement, error) {
+// fetched returns the session that open opens and endpoint is asked for, or the one that an
+// earlier release has open under key. What is wrong with the new one is found in any case.
+func (o Opener) fetched(key sessionKey, endpoint egress.Config, parts credential.Parts, open func(credential.Parts) (*credential.Session, error)) (egress.Placement, error) {
 	b, err := egress.New(endpoint)
 	if err != nil {
 		return nil, err
@@ -145,7 +140,7 @@ func fetched(endpoint egress.Config, parts credential.Parts, open func(credentia
 		b.Close()
 		return nil, err
 	}
-	return session{s, b}, nil
+	return o.sessions.share(key, session{s, b}), nil
 }
 
 // post sends r to the URL of b itself.

@@ -20,10 +20,14 @@ import (
 	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/capability"
+	"pointsman/host/capability/callcap"
 	"pointsman/host/consumer"
 	"pointsman/host/credential"
 	"pointsman/host/egress"
+	"pointsman/host/pointer"
 	"pointsman/host/sandbox"
+	"pointsman/host/sqldb"
+	"pointsman/host/view"
 	"pointsman/host/wasm"
 )
 
@@ -39,8 +43,13 @@ type Parts struct {
 	Credential func(name string) (credential.Secret, error)
 	Keys       *consumer.Keys
 	Audit      *audit.Log
-	// Gate lends the powers that plugins of a release with these back ends can have.
-	Gate func(backends map[string]*egress.Backend) *capability.Gate
+	// Gate lends the powers that plugins of a release with these systems can have.
+	Gate func(Systems) *capability.Gate
+	// Pointers returns what mints and resolves the pointers of domains. nil will do where no
+	// release has domains.
+	Pointers func(domains []pointer.Domain) (*pointer.Issuer, error)
+	// Databases is the folder of SQLite files; "" means that there is none.
+	Databases string
 	// Memory is how many bytes all sandboxes together may take, of all releases that run.
 	// With none, no release that has plugins is deployed.
 	Memory uint64
@@ -48,6 +57,17 @@ type Parts struct {
 	// deploying an unchanged module cheap.
 	Inspect func(module []byte) (*wasm.Info, error)
 	Log     *slog.Logger
+}
+
+// Systems are what the powers of one release's plugins reach, by the admin's names. The zero
+// Systems is what there is before anything is opened: good for asking what could be lent.
+type Systems struct {
+	HTTP          map[string]*egress.Backend
+	Labels        map[string]view.Labels // of back ends' answers; for statements see their database
+	SQL           map[string]*sqldb.DB
+	Pointers      *pointer.Issuer          // nil when there are no domains
+	PointerLabels map[string]broker.Labels // of what a domain's pointers point at
+	Calls         callcap.Callee           // runs the functions of the release's plugins
 }
 
 // Source is where a release comes from.
@@ -61,6 +81,8 @@ type Deployer struct {
 	parts  Parts
 	memory *admission.Memory
 	live   atomic.Pointer[Release]
+	// sessions are shared by the releases that run; see there.
+	sessions sessions
 
 	applying sync.Mutex // one deployment at a time
 	number   uint64     // guarded by applying

@@ -66,8 +66,8 @@ func newDraft(src Source, offered []string, inspect inspector) (*draft, manifest
 	}
 	d := &draft{set: set, plugins: map[string]*draftPlugin{}}
 	for _, b := range set.Backends {
-		if _, err := caPool(src.Manifests, b.HTTP.TLS); err != nil {
-			f := fault(b.Pos, CodeBackend, "spec.http.tls.ca", "backend %s: %v", b.Name, err)
+		if _, err := caPool(src.Manifests, tlsOf(b)); err != nil {
+			f := fault(b.Pos, CodeBackend, "spec."+sortOf(b)+".tls.ca", "backend %s: %v", b.Name, err)
 			if errors.Is(err, fs.ErrNotExist) { // it may be put there where the manifests are deployed
 				f.Severity = manifest.SeverityWarning
 			}
@@ -84,11 +84,28 @@ func newDraft(src Source, offered []string, inspect inspector) (*draft, manifest
 			faults = append(faults, d.plugins[s.Plugin].lacks(s)...)
 		}
 	}
+	faults = append(faults, d.lackedByCallers()...)
 	sortFaults(faults)
 	if faults.HasErrors() {
 		return nil, faults
 	}
 	return d, faults
+}
+
+// tlsOf is whom a back end of either sort is to trust; nil where it does not say.
+func tlsOf(b *manifest.Backend) *manifest.TLS {
+	if b.SQL != nil {
+		return b.SQL.TLS
+	}
+	return b.HTTP.TLS
+}
+
+// sortOf is the key of a back end's sort.
+func sortOf(b *manifest.Backend) string {
+	if b.SQL != nil {
+		return "sql"
+	}
+	return "http"
 }
 
 func newDraftPlugin(modules fs.FS, m *manifest.Plugin, offered []string, inspect inspector) (*draftPlugin, manifest.Faults) {
@@ -142,6 +159,22 @@ func (p *draftPlugin) lacks(s manifest.Step) manifest.Faults {
 		s.Name, s.Plugin, s.Function, list(p.functions()))}
 }
 
+// lackedByCallers says which functions plugins are granted of plugins that do not have them.
+func (d *draft) lackedByCallers() manifest.Faults {
+	var faults manifest.Faults
+	for _, m := range d.set.Plugins {
+		for i, g := range m.CallGrants {
+			p := d.plugins[g.Plugin]
+			if p == nil || p.info == nil || slices.Contains(p.functions(), g.Function) { // host/manifest says that there is no such plugin
+				continue
+			}
+			faults = append(faults, fault(m.Pos, CodeFunction, fmt.Sprintf("spec.grants.call[%d].function", i),
+				"plugin %s: plugin %s has no function %q; it has %s", m.Name, g.Plugin, g.Function, list(p.functions())))
+		}
+	}
+	return faults
+}
+
 func (p *draftPlugin) exports(function string) bool {
 	return slices.Contains(sandbox.Callable(p.info.Exports), function)
 }
@@ -172,9 +205,18 @@ func wantsOf(a *manifest.About) grant.Wants {
 	if a == nil {
 		return grant.Wants{}
 	}
-	w := grant.Wants{Declared: true, Log: a.Wants.Log != nil}
+	w := grant.Wants{Declared: true, Log: a.Wants.Log != nil, KV: a.Wants.KV != nil}
 	for _, h := range a.Wants.HTTP {
 		w.HTTP = append(w.HTTP, grant.HTTP{Backend: h.Backend, Allow: h.Allow, Query: h.Query, Headers: h.Headers})
+	}
+	for _, q := range a.Wants.SQL {
+		w.SQL = append(w.SQL, grant.SQL{Backend: q.Backend, Statements: q.Statements})
+	}
+	for _, c := range a.Wants.Call {
+		w.Call = append(w.Call, c.Plugin+"."+c.Function)
+	}
+	for _, p := range a.Wants.Pointer {
+		w.Pointer = append(w.Pointer, grant.Pointer{Open: p.Open, Mint: p.Mint})
 	}
 	return w
 }

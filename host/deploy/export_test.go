@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"pointsman/host/admission"
+	"pointsman/host/capability/callcap"
 )
 
 // Judge shows judge.
@@ -20,3 +21,6 @@ func NewReleaseOf(endpoints [][2]string) *Release {
 	}
 	return r
 }
+
+// Calls is what runs the functions of r's plugins for each other.
+func Calls(r *Release) callcap.Callee { return calls{r} }

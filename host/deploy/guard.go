@@ -15,45 +15,35 @@ import (
 	"pointsman/host/sandbox"
 )
 
-// usersOf counts the users of every plugin that has any.
-func usersOf(set *manifest.Set) map[string]admission.Users {
-	scopes := make([]broker.Scopes, len(set.Consumers))
-	for i, c := range set.Consumers {
-		scopes[i] = broker.NewScopes(c.Scopes...)
-	}
-	users, consumers := map[string]admission.Users{}, map[string]map[int]bool{}
-	for _, r := range set.Routes {
-		steps := map[string]int{}
-		for _, s := range r.Steps {
-			steps[s.Plugin]++
-		}
-		for plugin, n := range steps {
-			if consumers[plugin] == nil {
-				consumers[plugin] = map[int]bool{}
-			}
-			for i := range scopes {
-				if scopes[i].HasAll(r.Scopes) {
-					consumers[plugin][i] = true
-				}
-			}
-			u := users[plugin]
-			users[plugin] = admission.Users{Routes: u.Routes + 1, Consumers: len(consumers[plugin]), Steps: max(u.Steps, n)}
-		}
-	}
-	return users
-}
-
 // newGuard returns what stands before the plugin.
-func (d *Deployer) newGuard(m *manifest.Plugin, by admission.Users) *admission.Guard {
+func (d *Deployer) newGuard(m *manifest.Plugin, at place) *admission.Guard {
 	return &admission.Guard{
-		Slots:   admission.NewSlots(cmp.Or(m.Limits.Concurrency, manifest.DefaultConcurrency), by),
-		Share:   d.newShare(m),
+		Slots:   admission.NewSlots(concurrencyOf(m), at.users),
+		Share:   d.newShare(m, at),
 		Breaker: admission.NewBreaker(m.Name, d.parts.Log),
 	}
 }
 
-func (d *Deployer) newShare(m *manifest.Plugin) *admission.Share {
-	return d.memory.Share(limitsOf(m).Footprint(), cmp.Or(m.Limits.Reserved, manifest.DefaultReserved))
+// newCalled returns what stands before the plugin where others call it, by their names.
+//
+// They have as many slots as the routes have, and these are others: whoever holds a slot or
+// memory waits for nothing but a slot of this kind, of a plugin further down, so that nobody
+// waits in a circle. The memory was lent to the first of the chain. Each caller has a breaker
+// of its own: what one plugin gives another to break on closes it for nobody else.
+func (d *Deployer) newCalled(m *manifest.Plugin, at place) map[string]*admission.Guard {
+	if len(m.CallableBy) == 0 {
+		return nil
+	}
+	slots := admission.NewSlots(concurrencyOf(m), at.callers)
+	called := make(map[string]*admission.Guard, len(m.CallableBy))
+	for _, caller := range m.CallableBy {
+		called[caller] = &admission.Guard{Slots: slots, Breaker: admission.NewBreaker(m.Name+" called by "+caller, d.parts.Log)}
+	}
+	return called
+}
+
+func (d *Deployer) newShare(m *manifest.Plugin, at place) *admission.Share {
+	return d.memory.Share(at.footprint, cmp.Or(m.Limits.Reserved, manifest.DefaultReserved))
 }
 
 func limitsOf(m *manifest.Plugin) sandbox.Limits {
@@ -71,10 +61,11 @@ func (d *Deployer) overBudget(set *manifest.Set) manifest.Faults {
 		*manifest.Plugin
 		*admission.Share
 	}
+	places := placesOf(set)
 	plugins := make([]reserving, len(set.Plugins))
 	shares := make([]*admission.Share, len(set.Plugins))
 	for i, m := range set.Plugins {
-		shares[i] = d.newShare(m)
+		shares[i] = d.newShare(m, places[m.Name])
 		plugins[i] = reserving{m, shares[i]}
 	}
 	sum, ok := d.memory.Fits(shares)

@@ -194,7 +194,7 @@ func TestMoreStepsThanSlots(t *testing.T) {
 	s := newSite(t)
 	s.apply(source(t, pluginDoc("echo", "{module: {path: echo.wasm}, limits: {concurrency: 1}}")+
 		"---\napiVersion: pointsman/v1\nkind: Route\nmetadata: {name: many}\nspec:\n  path: GET /many\n  scopes: [read]\n  deadline: 10s\n  steps: {"+
-		strings.Join(steps, ", ")+"}\n  answer: ["+strings.Join(answer, ", ")+"]\n"))
+		strings.Join(steps, ", ")+"}\n  answer: ["+strings.Join(answer, ", ")+"]\n  view: all\n"))
 	got, err := s.serve("/many")
 	if err != nil || !strings.HasSuffix(got, `{"n":28},{"n":29}]`) {
 		t.Errorf("got %s, %v", got, err)
@@ -336,7 +336,7 @@ func TestLimitsReachTheEngine(t *testing.T) {
 	}{
 		{"time", "{module: {path: runaway.wasm}, limits: {time: 20ms}}", "p.spin", "{}", "spin: timeout"},
 		{"fuel", "{module: {path: runaway.wasm}, limits: {fuel: 1000000, time: 30s}}", "p.spin", "{}", "spin: fuel"},
-		{"operations", `{module: {path: storm.wasm}, limits: {calls: 5, time: 30s}, grants: {http: [{backend: crm, as: target, allow: ["GET /a"]}]}}`, "p.denied", "{}", "denied: calls"},
+		{"operations", `{module: {path: storm.wasm}, limits: {calls: 5, time: 30s}, grants: {http: [{backend: crm, as: target, allow: ["GET /a"], view: all}]}}`, "p.denied", "{}", "denied: calls"},
 		{"output", "{module: {path: echo.wasm}, limits: {output: 8}}", "p.echo", "{a: more than eight bytes}", "echo: output"},
 	}
 	storm, err := os.ReadFile("../../testdata/attacks/storm.wasm")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pointsman/host/grant"
+	"pointsman/host/manifest"
 	"pointsman/host/sandbox"
 	"pointsman/host/wasm"
 )
@@ -83,12 +84,7 @@ func Inspect(module []byte, lendable []sandbox.Import) (*Inspection, error) {
 	}
 	if about != nil {
 		r.Name, r.Version, r.Description, r.Declared = about.Name, about.Version, about.Description, true
-		for _, h := range about.Wants.HTTP {
-			r.Wants = append(r.Wants, InspectionWant{fmt.Sprintf("http to %s: %s", h.Backend, strings.Join(h.Allow, ", ")), h.Reason})
-		}
-		if about.Wants.Log != nil {
-			r.Wants = append(r.Wants, InspectionWant{"log", about.Wants.Log.Reason})
-		}
+		r.addWants(about.Wants)
 		for _, name := range slices.Sorted(maps.Keys(about.Functions)) {
 			if !p.exports(name) {
 				r.Refused = append(r.Refused, fmt.Sprintf("plugin.yaml declares the function %q, which the module does not export", name))
@@ -100,6 +96,34 @@ func Inspect(module []byte, lendable []sandbox.Import) (*Inspection, error) {
 	}
 	r.addImports(info, lendable)
 	return r, nil
+}
+
+func (r *Inspection) addWants(w manifest.Wants) {
+	add := func(reason, format string, args ...any) {
+		r.Wants = append(r.Wants, InspectionWant{fmt.Sprintf(format, args...), reason})
+	}
+	for _, h := range w.HTTP {
+		add(h.Reason, "http to %s: %s", h.Backend, strings.Join(h.Allow, ", "))
+	}
+	for _, q := range w.SQL {
+		add(q.Reason, "sql of %s: %s", q.Backend, strings.Join(q.Statements, ", "))
+	}
+	if w.KV != nil {
+		add(w.KV.Reason, "kv")
+	}
+	for _, c := range w.Call {
+		add(c.Reason, "call of %s.%s", c.Plugin, c.Function)
+	}
+	for _, p := range w.Pointer {
+		if p.Open != "" {
+			add(p.Reason, "pointer: open those of %s", p.Open)
+		} else {
+			add(p.Reason, "pointer: mint those of %s", p.Mint)
+		}
+	}
+	if w.Log != nil {
+		add(w.Log.Reason, "log")
+	}
 }
 
 func (r *Inspection) addImports(info *wasm.Info, lendable []sandbox.Import) {

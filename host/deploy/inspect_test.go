@@ -74,14 +74,16 @@ func TestInspect(t *testing.T) {
 		t.Errorf("%+v (-want +got):\n%s", got, diff)
 	}
 	declared, err := deploy.Inspect(withAbout(t, "{echo: {summary: says it again}}",
-		`wants: {http: [{backend: crm, allow: ["GET /a", "GET /b"], reason: to look}], log: {reason: to tell}}`), lendable)
+		`wants: {http: [{backend: crm, allow: ["GET /a", "GET /b"], reason: to look}], sql: [{backend: store, statements: [b, a], reason: to read}], kv: {reason: to keep},`+"\n  "+`call: [{function: merge.compose, reason: to merge}], pointer: [{open: customer, reason: to ask}, {mint: customer, reason: to hide}], log: {reason: to tell}}`), lendable)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]deploy.InspectionExport{{Name: "echo", Summary: "says it again"}}, declared.Exports); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]deploy.InspectionWant{{What: "http to crm: GET /a, GET /b", Reason: "to look"}, {What: "log", Reason: "to tell"}}, declared.Wants); diff != "" {
+	wants := []deploy.InspectionWant{{What: "http to crm: GET /a, GET /b", Reason: "to look"}, {What: "sql of store: a, b", Reason: "to read"}, {What: "kv", Reason: "to keep"},
+		{What: "call of merge.compose", Reason: "to merge"}, {What: "pointer: mint those of customer", Reason: "to hide"}, {What: "pointer: open those of customer", Reason: "to ask"}, {What: "log", Reason: "to tell"}}
+	if diff := cmp.Diff(wants, declared.Wants); diff != "" {
 		t.Error(diff)
 	}
 	if !declared.Declared || declared.Name != "echo" || declared.Version != "1.0.0" || len(declared.Refused) != 0 {

@@ -18,6 +18,7 @@ import (
 	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/capability"
+	"pointsman/host/capability/callcap"
 	"pointsman/host/capability/httpcap"
 	"pointsman/host/capability/logcap"
 	"pointsman/host/consumer"
@@ -96,14 +97,14 @@ func newSiteOf(t *testing.T, memory uint64) *site {
 	return s
 }
 
-func (s *site) gate(backends map[string]*egress.Backend) *capability.Gate {
+func (s *site) gate(systems deploy.Systems) *capability.Gate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if backends != nil {
-		s.backends = append(s.backends, backends)
+	if systems.HTTP != nil {
+		s.backends = append(s.backends, systems.HTTP)
 	}
 	return &capability.Gate{
-		Capabilities: []capability.Capability{&httpcap.HTTP{Backends: backends}, &logcap.Log{Sink: noLog{}}},
+		Capabilities: []capability.Capability{&httpcap.HTTP{Backends: systems.HTTP, Labels: systems.Labels}, &callcap.Call{Callee: systems.Calls}, &logcap.Log{Sink: noLog{}}},
 		Recorder:     s.audit, Fault: func(broker.Call, string, error) {},
 	}
 }
@@ -286,7 +287,7 @@ func pluginDoc(name, spec string) string {
 
 func routeDoc(name, path, call, with string) string {
 	return "---\napiVersion: pointsman/v1\nkind: Route\nmetadata: {name: " + name + "}\nspec:\n  path: " + path +
-		"\n  scopes: [read]\n  deadline: 5s\n  steps: {s: {call: " + call + ", with: " + with + ", required: true}}\n  answer: \"${s}\"\n"
+		"\n  scopes: [read]\n  deadline: 5s\n  steps: {s: {call: " + call + ", with: " + with + ", required: true}}\n  answer: \"${s}\"\n  view: all\n"
 }
 
 func backendDoc(name, http string) string {

@@ -11,6 +11,7 @@ import (
 
 	"pointsman/host/admission"
 	"pointsman/host/broker"
+	"pointsman/host/capability"
 	"pointsman/host/grant"
 	"pointsman/host/pipeline"
 	"pointsman/host/sandbox"
@@ -23,8 +24,14 @@ type plugin struct {
 	digest string // SHA-256 of the module as delivered, hex
 	grant  grant.Grant
 	module sandbox.Module
-	time   time.Duration // that one call may take; 0: what the engine takes for it
-	guard  *admission.Guard
+	time   time.Duration    // that one call may take; 0: what the engine takes for it
+	guard  *admission.Guard // of calls by steps
+	// called are the guards of calls by other plugins, by the caller's name. Who is not there
+	// may not call.
+	called    map[string]*admission.Guard
+	functions []string // that may be called
+	shape     shape
+	opens     []string // domains whose pointers it is handed opened
 }
 
 // runner calls plugins for one request.
@@ -34,26 +41,53 @@ type runner struct {
 }
 
 // Run calls one function of a plugin in a pristine sandbox. Errors are *broker.Error.
-func (r runner) Run(ctx context.Context, step pipeline.StepCall, input []byte) ([]byte, error) {
-	p := r.release.plugins[step.Plugin]
-	leave, err := p.guard.Enter(ctx, admission.Caller{Route: r.call.Route, Consumer: r.call.Principal.ID})
+func (r runner) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
+	call := r.call
+	call.Step, call.Plugin, call.Function = step.Step, step.Plugin, step.Function
+	return r.invoke(ctx, call, input)
+}
+
+// invoke runs call.Function of call.Plugin in a pristine sandbox, which is handed what the
+// plugin's input view shows, and lets out what its output view shows and its labels allow.
+// Errors are *broker.Error; with one comes no text, and the labels of what the sandbox was
+// handed until it failed.
+func (r runner) invoke(ctx context.Context, call broker.Call, input pipeline.Document) (output pipeline.Document, err error) {
+	p := r.release.plugins[call.Plugin]
+	in, err := p.shape.narrow(input)
 	if err != nil {
-		return nil, err
+		return pipeline.Document{}, err
+	}
+	leave, err := p.guardOf(call).Enter(ctx, admission.Caller{Route: call.Route, Consumer: call.Principal.ID})
+	if err != nil {
+		return pipeline.Document{}, err
 	}
 	verdict := admission.Broken // if the engine breaks down over it
 	defer func() { leave(verdict) }()
-	call := r.call
-	call.Step, call.Plugin, call.Function = step.Step, step.Plugin, step.Function
-	call.Witness = new(broker.Witness)
+	call.Witness, call.Seen = new(broker.Witness), new(broker.Seen)
+	call.Seen.Add(in.Labels)
+	defer func() {
+		if err != nil {
+			output = pipeline.Document{Labels: call.Seen.Labels().Minus(p.shape.declassified)}
+		}
+	}()
 	began := time.Now()
-	out, err := p.module.Call(broker.WithCall(ctx, call), step.Function, input)
+	out, err := p.module.Call(broker.WithCall(ctx, call), call.Function, in.Text)
 	verdict = judge(err, time.Since(began), call.Witness.Waiting(), p.time)
 	if err != nil {
 		failure := classify(err, call.Witness)
 		r.tell(ctx, call, failure.Kind, err)
-		return nil, failure
+		return pipeline.Document{}, failure
 	}
-	return out, nil
+	return r.letOut(ctx, call, p.shape, out)
+}
+
+// guardOf is what stands before p when it is called so. calls.check has seen to it that there
+// is one.
+func (p *plugin) guardOf(call broker.Call) *admission.Guard {
+	if n := len(call.Callers); n > 0 {
+		return p.called[call.Callers[n-1]]
+	}
+	return p.guard
 }
 
 // tell puts what a plugin said when it failed into the log, or where it broke off, with the
@@ -113,7 +147,7 @@ func classify(err error, saw *broker.Witness) *broker.Error {
 		}
 	}
 	after := min(max(said.AfterMS, 0), maxAfter.Milliseconds())
-	return &broker.Error{Kind: kind, Err: fmt.Errorf("the plugin says %s", said.Code), After: time.Duration(after) * time.Millisecond}
+	return &broker.Error{Kind: kind, Err: &capability.Said{Code: said.Code}, After: time.Duration(after) * time.Millisecond}
 }
 
 // maxAfter is the longest wait that a guest's word is taken for: a back end that is away

@@ -9,20 +9,22 @@ import (
 	"slices"
 	"sync"
 
-	"pointsman/host/admission"
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/consumer"
 	"pointsman/host/egress"
 	"pointsman/host/manifest"
 	"pointsman/host/pipeline"
+	"pointsman/host/pointer"
 	"pointsman/host/sandbox"
+	"pointsman/host/sqldb"
+	"pointsman/host/view"
 )
 
 // build makes a release out of src: valid, with its back ends open, its modules compiled
 // and its routes planned. What fails half-way is closed again.
 func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Release, error) {
-	draft, faults := newDraft(src, d.parts.Gate(nil).Names(), d.parts.Inspect)
+	draft, faults := newDraft(src, d.parts.Gate(Systems{}).Names(), d.parts.Inspect)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
@@ -30,8 +32,8 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 		d.parts.Log.Warn("manifest", "fault", f.Error())
 	}
 	r := &Release{
-		number: number, digest: draft.set.Digest(), keys: d.parts.Keys, log: d.parts.Log,
-		plugins: map[string]*plugin{}, backends: map[string]*egress.Backend{},
+		number: number, digest: draft.set.Digest(), keys: d.parts.Keys, log: d.parts.Log, record: d.parts.Audit,
+		plugins: map[string]*plugin{}, backends: map[string]*egress.Backend{}, labels: map[string]view.Labels{}, databases: map[string]*sqldb.DB{},
 		rates: map[broker.PrincipalID]consumer.Rate{}, idle: make(chan struct{}),
 	}
 	r.refs.Store(1)
@@ -42,6 +44,10 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 	r.directory = consumer.NewDirectory(definitions(draft.set.Consumers), live)
 	for _, c := range draft.set.Consumers {
 		r.rates[broker.PrincipalID(c.Name)] = rateOf(c.Rate)
+	}
+	var err error
+	if r.pointers, err = d.issuer(draft.set.Domains); err != nil {
+		return nil, errors.Join(fmt.Errorf("pointers: %w", err), r.close(ctx))
 	}
 	faults = append(d.openBackends(r, src, draft), d.compile(ctx, r, draft)...)
 	faults = append(faults, d.overBudget(draft.set)...)
@@ -62,25 +68,51 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 	return r, nil
 }
 
+// pointerLabels are the labels of what the pointers of a domain point at: those of the
+// parameters that are such pointers.
+func pointerLabels(set *manifest.Set) map[string]broker.Labels {
+	labels := map[string]broker.Labels{}
+	for _, r := range set.Routes {
+		for _, p := range r.Params {
+			if p.Pointer != "" && p.Label != "" {
+				labels[p.Pointer] = labels[p.Pointer].Union(broker.NewLabels(p.Label))
+			}
+		}
+	}
+	return labels
+}
+
+// issuer is what mints and resolves the pointers of domains; nil for none.
+func (d *Deployer) issuer(domains []*manifest.Domain) (*pointer.Issuer, error) {
+	if len(domains) == 0 {
+		return nil, nil
+	}
+	list := make([]pointer.Domain, len(domains))
+	for i, m := range domains {
+		list[i] = pointer.Domain{Name: m.Name, Epoch: m.Epoch, Accept: m.Accept, Ephemeral: m.Ephemeral}
+	}
+	return d.parts.Pointers(list)
+}
+
 // compile compiles the plugins, as many at once as there are processors. One whose back
 // end could not be opened is left out: that is a fault already.
 func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manifest.Faults {
 	var (
-		gate   = d.parts.Gate(r.backends)
-		users  = usersOf(draft.set)
+		gate   = d.parts.Gate(Systems{HTTP: r.backends, Labels: r.labels, SQL: r.databases, Calls: calls{r}, Pointers: r.pointers, PointerLabels: pointerLabels(draft.set)})
+		places = placesOf(draft.set)
 		slots  = make(chan struct{}, runtime.GOMAXPROCS(0))
 		group  sync.WaitGroup
 		mu     sync.Mutex
 		faults manifest.Faults // guarded by mu, as is r.plugins
 	)
 	for name, dp := range draft.plugins {
-		if slices.ContainsFunc(dp.manifest.HTTPGrants, func(g manifest.HTTPGrant) bool { return r.backends[g.Backend] == nil }) {
+		if !r.opened(dp.manifest) {
 			continue
 		}
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			p, fs := d.compileOne(ctx, gate, name, dp, users[name])
+			p, fs := d.compileOne(ctx, gate, name, dp, places[name])
 			mu.Lock()
 			defer mu.Unlock()
 			if p == nil {
@@ -94,7 +126,13 @@ func (d *Deployer) compile(ctx context.Context, r *Release, draft *draft) manife
 	return faults
 }
 
-func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name string, dp *draftPlugin, by admission.Users) (p *plugin, faults manifest.Faults) {
+// opened reports whether every back end that m is granted is open.
+func (r *Release) opened(m *manifest.Plugin) bool {
+	return !slices.ContainsFunc(m.HTTPGrants, func(g manifest.HTTPGrant) bool { return r.backends[g.Backend] == nil }) &&
+		!slices.ContainsFunc(m.SQLGrants, func(g manifest.SQLGrant) bool { return r.databases[g.Backend] == nil })
+}
+
+func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name string, dp *draftPlugin, at place) (p *plugin, faults manifest.Faults) {
 	defer func() {
 		if v := recover(); v != nil { // the module is a stranger's; what runs must not fall with it
 			d.parts.Log.Error("compiling a module panicked", "plugin", name, "err", v, "stack", string(debug.Stack()))
@@ -105,6 +143,10 @@ func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name s
 	if err != nil {
 		return nil, pluginFaults(dp.manifest, CodeGrant, "spec.grants", err)
 	}
+	shape, err := shapeOf(dp.manifest)
+	if err != nil {
+		return nil, pluginFaults(dp.manifest, CodeGrant, "spec", err)
+	}
 	module, err := d.parts.Engine.Compile(ctx, dp.module, sandbox.Terms{
 		Imports: timed(imports), Config: dp.manifest.Config, Limits: limitsOf(dp.manifest),
 	})
@@ -113,12 +155,17 @@ func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name s
 	}
 	return &plugin{
 		name: name, digest: digest(dp.module), grant: dp.grant, module: module,
-		time: dp.manifest.Limits.Time, guard: d.newGuard(dp.manifest, by),
+		time: dp.manifest.Limits.Time, guard: d.newGuard(dp.manifest, at),
+		called: d.newCalled(dp.manifest, at), functions: dp.functions(), shape: shape, opens: opensOf(dp.manifest),
 	}, nil
 }
 
 func newRoute(r *Release, m *manifest.Route) (*Route, error) {
-	plan, err := pipeline.Compile(m)
+	plan, err := pipeline.Compile(m, r.opens)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := newAnswer(m)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +175,7 @@ func newRoute(r *Release, m *manifest.Route) (*Route, error) {
 	}
 	return &Route{
 		release: r, name: m.Name, method: m.Method, template: m.Path, scopes: m.Scopes,
-		deadline: m.Deadline, params: params, plan: plan,
+		deadline: m.Deadline, params: params, plan: plan, answer: answer,
 	}, nil
 }
 
@@ -137,7 +184,7 @@ func definitions(consumers []*manifest.Consumer) []consumer.Definition {
 	for i, c := range consumers {
 		list[i] = consumer.Definition{
 			ID: broker.PrincipalID(c.Name), Sector: broker.Sector(c.Sector), Scopes: c.Scopes,
-			APIKey: c.APIKey, Rate: rateOf(c.Rate),
+			APIKey: c.APIKey, Rate: rateOf(c.Rate), Subjects: rateOf(c.Subjects),
 		}
 	}
 	return list

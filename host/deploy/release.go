@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"pointsman/host/admission"
+	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/consumer"
 	"pointsman/host/egress"
+	"pointsman/host/pointer"
+	"pointsman/host/sqldb"
+	"pointsman/host/view"
 )
 
 // Release is one complete, validated, immutable set of manifests, provisioned. Its methods
@@ -21,11 +26,15 @@ type Release struct {
 	digest    string
 	plugins   map[string]*plugin
 	backends  map[string]*egress.Backend
+	databases map[string]*sqldb.DB
+	labels    map[string]view.Labels // of the back ends' answers
 	routes    router
 	directory *consumer.Directory
 	rates     map[broker.PrincipalID]consumer.Rate
 	keys      *consumer.Keys
 	log       *slog.Logger
+	pointers  *pointer.Issuer
+	record    *audit.Log // what becomes of labelled data
 
 	refs atomic.Int64  // requests inside, and 1 for being live
 	idle chan struct{} // closed when refs has come to 0
@@ -49,6 +58,32 @@ func (r *Release) Allow(p broker.Principal) (ok bool, after time.Duration) {
 func (r *Release) Quota(p broker.Principal) (requests int, window time.Duration) {
 	rate := r.rates[p.ID]
 	return rate.Count, rate.Per
+}
+
+// Rewrap returns the pointer of the current epoch for one of p's that resolves. Everything
+// else is one and the same NotFound.
+func (r *Release) Rewrap(p broker.Principal, text string) (string, error) {
+	return r.pointers.Rewrap(p.Sector, text)
+}
+
+// reveal counts the subjects that p is about to be told of against its budget.
+func (r *Release) reveal(p broker.Principal, subjects []string) error {
+	for _, s := range subjects {
+		if ok, after := r.directory.Reveal(p.ID, s, time.Now()); !ok {
+			return &broker.Error{
+				Kind: broker.Spent, Detail: "this consumer was told of as many different subjects as it may be for now", After: after,
+				Err: errSubjects,
+			}
+		}
+	}
+	return nil
+}
+
+var errSubjects = errors.New("the subject budget is used up")
+
+// opens reports whether a plugin is handed what the pointers of a domain point at.
+func (r *Release) opens(plugin, domain string) bool {
+	return slices.Contains(r.plugins[plugin].opens, domain)
 }
 
 // Match is a route that fits a path.
@@ -129,6 +164,11 @@ func (r *Release) close(ctx context.Context) error {
 	}
 	for _, b := range r.backends {
 		b.Close()
+	}
+	for name, db := range r.databases {
+		if err := db.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close backend %s: %w", name, err))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -29,6 +29,7 @@ type Route struct {
 	deadline time.Duration
 	params   map[string]param
 	plan     *pipeline.Plan
+	answer   *answer
 }
 
 type param struct {
@@ -38,6 +39,7 @@ type param struct {
 	max      int            // characters
 	required bool
 	fallback *string
+	pointer  string // the domain of what it points at; "" when it is no pointer
 }
 
 // Name is the route's name in the manifests.
@@ -87,6 +89,9 @@ func (r *Route) Bind(path map[string]string, query url.Values) (map[string]strin
 			}
 			continue
 		}
+		if p.pointer != "" {
+			continue // one that is wrong is NotFound, however it is wrong
+		}
 		if utf8.RuneCountInString(value) > p.max {
 			return nil, invalid("parameter %q is longer than %d characters", name, p.max)
 		}
@@ -100,14 +105,53 @@ func (r *Route) Bind(path map[string]string, query url.Values) (map[string]strin
 	return bound, nil
 }
 
-// Serve runs the route's steps. call names the request and its principal.
+// Serve runs the route's steps and answers what the principal may see. call names the
+// request and its principal. A pointer that does not resolve is NotFound, before anything is
+// asked; a principal that was told of as many subjects as it may be is Spent.
 func (r *Route) Serve(ctx context.Context, call broker.Call, params map[string]string) (pipeline.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.deadline)
 	defer cancel()
 	call.Release = r.release.number
 	call.Route = r.name
 	call.Budget = broker.NewBudget(callBudget)
-	return r.plan.Run(ctx, runner{r.release, call}, params)
+	values, err := r.open(call.Principal.Sector, params)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	result, err := r.plan.Run(ctx, runner{r.release, call}, values)
+	if err != nil {
+		return result, err
+	}
+	subjects, err := r.answer.letOut(ctx, r.release, call, &result, values)
+	if err == nil {
+		err = r.release.reveal(call.Principal, subjects)
+	}
+	if err != nil {
+		result.Answer = nil
+	}
+	return result, err
+}
+
+// open resolves the parameters that are pointers: all of them, so that it cannot be told
+// which one is wrong.
+func (r *Route) open(sector broker.Sector, params map[string]string) (map[string]pipeline.Param, error) {
+	values := make(map[string]pipeline.Param, len(params))
+	var wrong error
+	for name, text := range params {
+		value := pipeline.Param{Value: text}
+		if p := r.params[name]; p.pointer != "" {
+			id, err := r.release.pointers.Resolve(p.pointer, sector, text)
+			switch {
+			case err != nil:
+				wrong = err
+			case p.pattern != nil && !p.pattern.MatchString(text):
+				wrong = &broker.Error{Kind: broker.NotFound, Detail: "no such record"}
+			}
+			value.Opened = id
+		}
+		values[name] = value
+	}
+	return values, wrong
 }
 
 func newParams(declared map[string]manifest.Param) (map[string]param, error) {
@@ -115,7 +159,7 @@ func newParams(declared map[string]manifest.Param) (map[string]param, error) {
 	for name, m := range declared {
 		p := param{
 			inPath: m.In == manifest.InPath, pattern: m.Regexp(), text: m.Pattern,
-			max: m.MaxLength, required: m.Required, fallback: m.Default,
+			max: m.MaxLength, required: m.Required, fallback: m.Default, pointer: m.Pointer,
 		}
 		if p.pattern == nil && m.Pattern != "" { // without one, any text would be allowed
 			return nil, fmt.Errorf("parameter %s: its pattern does not compile", name)
