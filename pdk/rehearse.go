@@ -53,14 +53,25 @@ type rehearsal struct {
 }
 
 // Call answers requests with the replies in turn, and refuses when there is none left.
-func (r *rehearsal) Call(capability, _ string, _ []byte) []byte {
-	if capability != "http" {
+func (r *rehearsal) Call(capability, op string, _ []byte) []byte {
+	switch capability {
+	case "http", "sql":
+	case "pointer":
+		return rehearsePointer(op)
+	case "kv":
+		return rehearseKV(op)
+	case "call": // as where the grant has no view
+		return wire.Done([]byte("null"))
+	default:
 		return wire.Done(nil)
 	}
 	if r.next == len(r.replies) {
 		return wire.Failed(wire.Error{Code: wire.Denied, Message: "the exchange has no more replies"})
 	}
 	r.next++
+	if capability == "sql" {
+		return rehearseSQL(r.replies[r.next-1])
+	}
 	return r.replies[r.next-1]
 }
 
@@ -102,4 +113,12 @@ func replyFrame(text string) ([]byte, error) {
 		reply.Header = append(reply.Header, wire.Field{Name: name, Value: value})
 	}
 	return wire.Frame(reply, []byte(body))
+}
+
+// rehearsePointer answers with made-up ones.
+func rehearsePointer(op string) []byte {
+	if op == "open" {
+		return wire.Done([]byte(`{"id":"rehearsed"}`))
+	}
+	return wire.Done([]byte(`{"pointer":"ptr_rehearsed"}`))
 }

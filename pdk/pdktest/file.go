@@ -27,12 +27,15 @@ import (
 //	query properties = email,phone          one line each, in order
 //	header Name = value
 //
-//	the body, JSON compared without regard to white space
+//	the body, JSON compared without regard to white space; for a statement of a database:
+//	QUERY store by-number
+//
+//	{"args": {"number": "C-1"}}
 //	-- reply --
 //	200                                     or: refused {"code":"denied","message":"..."}
 //	retry-after: 30
 //
-//	the body, as it is
+//	the body, as it is; for a statement the rows, a JSON array
 //	-- response --                          either the output ...
 //	{"id": "501"}
 //	-- error --                             ... or the error

@@ -30,11 +30,28 @@ type Host struct {
 	// Budget is how many requests the plugin may send; 0 means 32, the broker's default
 	// for one request of a consumer.
 	Budget int
+	// Callees answer for the functions of other plugins that the plugin may call, by
+	// plugin.function. One can be the other plugin itself: pdk.Handler(Other{}.Get), given
+	// another Host's Guest.
+	Callees map[string]Callee
+	// KV is what the plugin keeps; nil keeps nothing between this Host's calls and another's.
+	KV *KV
 
 	t      testing.TB
 	script []Exchange
 	calls  []pdk.Request
 	logs   []wire.LogRecord
+	called []FunctionCall
+}
+
+// Callee stands for a function of another plugin: JSON in, and JSON out as the grant's view
+// shows it. Of its error the plugin is told the code.
+type Callee func(input []byte) (output []byte, err error)
+
+// FunctionCall is one call of another plugin.
+type FunctionCall struct {
+	Function string // plugin.function
+	Input    string // JSON
 }
 
 // NewHost returns a Host that expects exactly these exchanges, in this order. A request that
@@ -57,6 +74,9 @@ func (h *Host) Guest() *pdk.Host { return pdk.NewHost(h) }
 // Calls returns the requests that the plugin sent, in order.
 func (h *Host) Calls() []pdk.Request { return slices.Clone(h.calls) }
 
+// FunctionCalls returns the calls of other plugins' functions, in order, refused ones too.
+func (h *Host) FunctionCalls() []FunctionCall { return slices.Clone(h.called) }
+
 // Logs returns what the plugin logged, in order.
 func (h *Host) Logs() []wire.LogRecord { return slices.Clone(h.logs) }
 
@@ -66,8 +86,18 @@ func (h *Host) Call(capability, op string, request []byte) []byte {
 	switch capability + "." + op {
 	case "http.request":
 		return h.http(request)
+	case "sql.query":
+		return h.query(request)
+	case "call.function":
+		return h.call(request)
 	case "log.write":
 		return h.log(request)
+	case "kv.get", "kv.put", "kv.swap", "kv.delete":
+		return h.keep(op, request)
+	case "pointer.open":
+		return h.openPointer(request)
+	case "pointer.mint":
+		return h.mintPointer(request)
 	}
 	h.t.Errorf("the plugin called %s.%s, which is not offered", capability, op)
 	return wire.Failed(wire.Error{Code: wire.Denied, Message: "not offered"})
@@ -83,6 +113,46 @@ func (h *Host) log(request []byte) []byte {
 	return wire.Done(nil)
 }
 
+func (h *Host) call(frame []byte) []byte {
+	h.t.Helper()
+	head, body, err := wire.SplitFrame(frame)
+	if err != nil {
+		h.t.Fatalf("call.function: %v", err)
+	}
+	var r wire.CallRequest
+	if err := strict(head, &r); err != nil {
+		h.t.Fatalf("call.function: head: %v", err)
+	}
+	if h.spent() {
+		return errSpent()
+	}
+	h.called = append(h.called, FunctionCall{r.Function, string(body)})
+	callee := h.Callees[r.Function]
+	if callee == nil {
+		h.t.Errorf("the plugin called the function %q, which is not among Callees", r.Function)
+		return wire.Failed(wire.Error{Code: wire.Denied, Message: "not granted"})
+	}
+	output, err := callee(bytes.Clone(body))
+	if err != nil {
+		e := asError(err)
+		return wire.Failed(wire.Error{Code: e.Code, Message: r.Function + " failed: " + string(e.Code), AfterMS: e.AfterMS})
+	}
+	return wire.Done(output)
+}
+
+// spent reports whether nothing is left of the budget that the plugin's uses share.
+func (h *Host) spent() bool {
+	budget := h.Budget
+	if budget == 0 {
+		budget = 32
+	}
+	return len(h.calls)+len(h.called) >= budget
+}
+
+func errSpent() []byte {
+	return wire.Failed(wire.Error{Code: wire.Denied, Message: "the budget of requests is spent"})
+}
+
 func (h *Host) http(frame []byte) []byte {
 	h.t.Helper()
 	head, body, err := wire.SplitFrame(frame)
@@ -94,14 +164,10 @@ func (h *Host) http(frame []byte) []byte {
 		h.t.Fatalf("http.request: head: %v", err)
 	}
 	got := pdk.Request{Backend: r.Backend, Method: r.Method, Path: r.Path, Query: r.Query, Header: r.Header, Body: bytes.Clone(body)}
-	n := len(h.calls)
+	n, spent := len(h.calls), h.spent()
 	h.calls = append(h.calls, got)
-	budget := h.Budget
-	if budget == 0 {
-		budget = 32
-	}
-	if n >= budget {
-		return wire.Failed(wire.Error{Code: wire.Denied, Message: "the budget of requests is spent"})
+	if spent {
+		return errSpent()
 	}
 	if n >= len(h.script) {
 		h.t.Errorf("request %d is one too many:\n%s", n+1, formatRequest(got))
