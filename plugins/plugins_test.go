@@ -108,6 +108,9 @@ func TestModulesImportNoMoreThanTheyWant(t *testing.T) {
 		if len(about.Wants.HTTP) > 0 {
 			want["pointsman:http.request"], want["pointsman:rt.reply_read"] = true, true
 		}
+		if len(about.Wants.SQL) > 0 {
+			want["pointsman:sql.query"], want["pointsman:rt.reply_read"] = true, true
+		}
 		if about.Wants.Log != nil {
 			want["pointsman:log.write"] = true
 		}
@@ -147,6 +150,11 @@ func forEach(t *testing.T, check func(t *testing.T, dir string, about *manifest.
 }
 
 func wanted(wants manifest.Wants, r pdk.Request) bool {
+	if r.Method == "QUERY" {
+		return slices.ContainsFunc(wants.SQL, func(w manifest.SQLWant) bool {
+			return w.Backend == r.Backend && slices.Contains(w.Statements, r.Path)
+		})
+	}
 	i := slices.IndexFunc(wants.HTTP, func(w manifest.HTTPWant) bool { return w.Backend == r.Backend })
 	if i < 0 {
 		return false

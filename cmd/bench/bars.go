@@ -142,6 +142,11 @@ func bars() []bar {
 		{"sandbox.longest pause by host calls", sandbox, "BenchmarkBarPause/hostcalls", "pause-max-ms", 20, true},
 		{"sandbox.idle Go instance", sandbox, "BenchmarkBarIdle", "MB/instance", 0.5, true},
 		{"sandbox.warm deployment of a Go plugin", sandbox, "BenchmarkBarDeployment", "first-answer-ms", 150, true},
+		{"reach.1,000 plugins and 5,000 routes", "host/reach", "BenchmarkBarReach", "reach-ms", 1000, true},
 		{"egress.policy, injection and redaction", "host/egress", "BenchmarkAgainstBareClient", "µs-more/op", 15, true},
+		{"view.six fields of 4 KB", "host/view", "BenchmarkBarView/turns", "view-µs", 10, true},
+		{"view.allocations for six fields of 4 KB", "host/view", "BenchmarkBarView/turns", "view-allocs", 5, true},
+		{"view.six fields of 4 KB vs map[string]any", "host/view", "BenchmarkBarView/turns", "x-faster", 5, false},
+		{"pointer.mint and resolve", "host/pointer", "BenchmarkBarPointer", "mint-resolve-µs", 5, true},
 	}
 }

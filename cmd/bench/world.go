@@ -177,7 +177,9 @@ func (w *world) copyManifests(from string, c config) error {
 	}
 	var moved []string
 	for _, b := range set.Backends {
-		moved = append(moved, b.HTTP.URL, c.Backends[b.Name].URL)
+		if b.HTTP != nil {
+			moved = append(moved, b.HTTP.URL, c.Backends[b.Name].URL)
+		}
 	}
 	replace := strings.NewReplacer(moved...)
 	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {

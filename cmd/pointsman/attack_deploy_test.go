@@ -118,6 +118,7 @@ spec:
   scopes: [attack]
   steps: {x: {call: bad.FUNCTION, required: true}}
   answer: "${x}"
+  view: all
 `
 
 const (

@@ -143,6 +143,7 @@ spec:
   deadline: 30s
   steps: {x: {call: control.fine, required: true}}
   answer: "${x}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -153,15 +154,16 @@ spec:
   deadline: 30s
   steps: {x: {call: control.sweep, required: true}}
   answer: "${x}"
+  view: all
 `)
 	for _, k := range strikes() {
 		fmt.Fprintf(&b, "---\napiVersion: pointsman/v1\nkind: Plugin\nmetadata: {name: %s}\nspec:\n  module: {path: %s.wasm}\n  limits: {memory: %s, time: %s}\n",
 			k.name(), k.guest, guestMemory(k.guest), k.time())
 		if slices.Contains([]string{"storm", "broken", "warm"}, k.guest) {
-			b.WriteString("  grants: {http: [{backend: none, as: target, allow: [\"GET /allowed\"]}]}\n")
+			b.WriteString("  grants: {http: [{backend: none, as: target, allow: [\"GET /allowed\"], view: all}]}\n")
 		}
 		fmt.Fprintf(&b, "---\napiVersion: pointsman/v1\nkind: Route\nmetadata: {name: %s}\nspec:\n  path: GET /v1/%[1]s\n  params: {text: {in: query, required: true}}\n", k.name())
-		fmt.Fprintf(&b, "  scopes: [attack]\n  deadline: 20s\n  steps: {x: {call: %s.%s, with: \"${params.text}\", required: true}}\n  answer: \"${x}\"\n", k.name(), k.function)
+		fmt.Fprintf(&b, "  scopes: [attack]\n  deadline: 20s\n  steps: {x: {call: %s.%s, with: \"${params.text}\", required: true}}\n  answer: \"${x}\"\n  view: all\n", k.name(), k.function)
 	}
 	b.WriteString(more)
 	return b.String()

@@ -491,7 +491,7 @@ func (c *canary) grants() string {
 	for _, k := range c.kinds {
 		for _, name := range []string{k.name, k.name + "-tls"} {
 			if name != "oauth-own-tls" {
-				list = append(list, fmt.Sprintf(`{backend: %s, allow: ["GET /allowed/{id}"], query: [q]}`, name))
+				list = append(list, fmt.Sprintf(`{backend: %s, allow: ["GET /allowed/{id}"], query: [q], view: all}`, name))
 			}
 		}
 	}

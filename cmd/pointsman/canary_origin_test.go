@@ -102,7 +102,7 @@ spec: {http: {url: "https://crm.acme.invalid", auth: {secret: target-token, as: 
 apiVersion: pointsman/v1
 kind: Plugin
 metadata: {name: %[1]s}
-spec: {module: {path: prober.wasm}, grants: {http: [{backend: %[1]s, as: target, allow: ["GET /allowed"]}], log: {}}}
+spec: {module: {path: prober.wasm}, grants: {http: [{backend: %[1]s, as: target, allow: ["GET /allowed"], view: all}], log: {}}}
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -113,6 +113,7 @@ spec:
   deadline: 5s
   steps: {fetch: {call: %[1]s.fetch, with: {backend: target, method: GET, path: /allowed}, required: true}}
   answer: "${fetch}"
+  view: all
 `, name)
 	}
 	r := newBroker(t, ca, setup{manifests: manifests, modules: buildPlugins(t), consumers: []string{"prober"}, secrets: map[string]string{"target-token": targetToken}})

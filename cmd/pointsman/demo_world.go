@@ -97,6 +97,9 @@ func (w *demoWorld) startSystems(set *manifest.Set, data string, keyring *secret
 	people := sim.NewData(demoSeed, demoCustomers)
 	moved = map[string]string{}
 	for _, b := range set.Backends {
+		if b.HTTP == nil {
+			return nil, refused(fmt.Errorf("the demo simulates HTTP origins; back end %s is a database", b.Name))
+		}
 		if b.HTTP.Auth == nil {
 			return nil, refused(fmt.Errorf("back end %s has no auth, but its simulation asks for a credential", b.Name))
 		}

@@ -53,7 +53,7 @@ kind: Plugin
 metadata: {name: prober}
 spec:
   module: {path: prober.wasm}
-  grants: {http: [{backend: flaky, as: target, allow: ["GET /allowed"], headers: [X-Probe]}], log: {}}
+  grants: {http: [{backend: flaky, as: target, allow: ["GET /allowed"], headers: [X-Probe], view: all}], log: {}}
   limits: {memory: 64MiB, time: 15s}
 ---
 apiVersion: pointsman/v1
@@ -65,6 +65,7 @@ spec:
   deadline: 20s
   steps: {fetch: {call: prober.fetch, with: {backend: target, method: GET, path: /allowed}, required: true}}
   answer: "${fetch}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Consumer

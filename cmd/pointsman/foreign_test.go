@@ -32,6 +32,7 @@ spec:
   deadline: 5s
   steps: {count: {call: vowels.count_vowels, with: "${params.text}", required: true}}
   answer: "${count}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Plugin
@@ -47,6 +48,7 @@ spec:
   deadline: 5s
   steps: {thing: {call: settings.run_test, required: true}}
   answer: "${thing}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Plugin
@@ -63,6 +65,7 @@ spec:
   deadline: 5s
   steps: {count: {call: program._start, with: "${params.text}", required: true}}
   answer: "${count}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -73,6 +76,7 @@ spec:
   deadline: 5s
   steps: {hello: {call: hello.run_test, required: true}}
   answer: "${hello}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Consumer

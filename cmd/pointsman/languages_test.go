@@ -34,7 +34,7 @@ kind: Plugin
 metadata: {name: NAME}
 spec:
   module: {path: NAME.wasm}
-  grants: {http: [{backend: target, allow: ["GET /v1/{id}"], query: [q]}]}
+  grants: {http: [{backend: target, allow: ["GET /v1/{id}"], query: [q], view: all}]}
   config: {greeting: '"hi"'}
 `
 
@@ -49,6 +49,7 @@ spec:
   deadline: 10s
   steps: {it: {call: NAME.FUNCTION, with: {url: "${params.url}"}}}
   answer: {it: "${it}"}
+  view: all
 `
 
 // published are plugins that come with Extism's Go SDK, compiled with its published PDKs.

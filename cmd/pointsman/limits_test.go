@@ -47,6 +47,7 @@ spec:
   deadline: %[2]s
   steps: {s: {call: %[3]s, with: %[4]s, required: true}}
   answer: "${s}"
+  view: all
 `, name, deadline, call, with)
 }
 

@@ -69,7 +69,7 @@ Exit codes: 0 ok, 1 failed, 2 invalid or refused, 3 could not be reached.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return refused(err) })
 	root.AddCommand(
 		newServe(s), newDemo(s), newValidate(s), newPlugin(s), newSecret(s), newUnseal(s), newBackend(s),
-		newConsumer(s), newAudit(s), newSchema(s), newExplain(s), newVersion(s),
+		newConsumer(s), newAudit(s), newReach(s), newSuggest(s), newSchema(s), newExplain(s), newVersion(s),
 	)
 	return root
 }

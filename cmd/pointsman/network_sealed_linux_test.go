@@ -26,7 +26,7 @@ func TestSealedStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifests := strings.NewReplacer("FIELD", "one", "http: []", `http: [{backend: none, as: target, allow: ["GET /allowed"]}]`).Replace(sayManifests) + `
+	manifests := strings.NewReplacer("FIELD", "one", "http: []", `http: [{backend: none, as: target, allow: ["GET /allowed"], view: all}]`).Replace(sayManifests) + `
 ---
 apiVersion: pointsman/v1
 kind: Backend

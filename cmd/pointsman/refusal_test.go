@@ -49,7 +49,7 @@ metadata: {name: prober}
 spec:
   module: {path: prober.wasm}
   grants:
-    http: [{backend: target, allow: ["GET /allowed/{id}", "GET /allowed"], query: [q], headers: [X-Probe]}]
+    http: [{backend: target, allow: ["GET /allowed/{id}", "GET /allowed"], query: [q], headers: [X-Probe], view: all}]
     log: {}
   limits: {memory: 64MiB, time: 2s}
 ---
@@ -59,7 +59,7 @@ metadata: {name: insider}
 spec:
   module: {path: prober.wasm}
   grants:
-    http: [{backend: inside, as: target, allow: ["GET /allowed"]}]
+    http: [{backend: inside, as: target, allow: ["GET /allowed"], view: all}]
     log: {}
 ---
 apiVersion: pointsman/v1
@@ -68,7 +68,7 @@ metadata: {name: faller}
 spec:
   module: {path: prober.wasm}
   grants:
-    http: [{backend: down, as: target, allow: ["GET /allowed"]}]
+    http: [{backend: down, as: target, allow: ["GET /allowed"], view: all}]
     log: {}
 ---
 apiVersion: pointsman/v1
@@ -87,6 +87,7 @@ spec:
   steps:
     fetch: {call: prober.fetch, with: {backend: "${params.backend}", method: "${params.method}", path: "${params.path}"}, required: true}
   answer: "${fetch}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -101,6 +102,7 @@ spec:
       with: {backend: target, method: GET, path: /allowed, header: [{name: "${params.name}", value: "${params.value}"}]}
       required: true
   answer: "${fetch}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -112,6 +114,7 @@ spec:
   steps:
     fetch: {call: prober.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}, required: true}
   answer: "${fetch}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -124,6 +127,7 @@ spec:
     fetch: {call: prober.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}, onError: omit}
     base: {call: prober.say, with: {fixed: true}, required: true}
   answer: {base: "${base}", fetch: "${fetch}"}
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -133,6 +137,7 @@ spec:
   scopes: [probe]
   steps: {fetch: {call: insider.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}, required: true}}
   answer: "${fetch}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -142,6 +147,7 @@ spec:
   scopes: [probe]
   steps: {fetch: {call: faller.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}, required: true}}
   answer: "${fetch}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -151,6 +157,7 @@ spec:
   scopes: [probe]
   steps: {fetch: {call: insider.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}}}
   answer: {fetch: "${fetch}"}
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -160,6 +167,7 @@ spec:
   scopes: [probe]
   steps: {fetch: {call: faller.fetch, with: {backend: target, method: GET, path: /allowed, strict: true}}}
   answer: {fetch: "${fetch}"}
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Route
@@ -170,6 +178,7 @@ spec:
   scopes: [say]
   steps: {say: {call: prober.say, with: {word: "${params.word}"}, required: true}}
   answer: "${say}"
+  view: all
 RUNAWAYS
 ---
 apiVersion: pointsman/v1
@@ -227,7 +236,7 @@ func startProbe(t *testing.T) (*running, *target) {
 	var routes strings.Builder
 	for _, name := range runaways {
 		routes.WriteString("---\napiVersion: pointsman/v1\nkind: Route\nmetadata: {name: " + name + "}\nspec:\n  path: GET /v1/run/" + name +
-			"\n  scopes: [run]\n  deadline: 4s\n  steps: {x: {call: prober." + name + ", required: true}}\n  answer: \"${x}\"\n")
+			"\n  scopes: [run]\n  deadline: 4s\n  steps: {x: {call: prober." + name + ", required: true}}\n  answer: \"${x}\"\n  view: all\n")
 	}
 	text := strings.NewReplacer("TARGET", origin, "CLOSED", nobody, "RUNAWAYS\n", routes.String()).Replace(probeManifests)
 	r := startBroker(t, ca, setup{

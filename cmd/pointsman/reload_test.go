@@ -27,6 +27,7 @@ spec:
   deadline: 10s
   steps: {say: {call: prober.say, with: {FIELD: true}, required: true}}
   answer: "${say}"
+  view: all
 ---
 apiVersion: pointsman/v1
 kind: Consumer
@@ -41,7 +42,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(sayManifests, "grants: {http: [], log: {}}", `grants: {http: [{backend: none, as: target, allow: ["GET /allowed"]}], log: {}}`) + `
+	text := strings.ReplaceAll(sayManifests, "grants: {http: [], log: {}}", `grants: {http: [{backend: none, as: target, allow: ["GET /allowed"], view: all}], log: {}}`) + `
 ---
 apiVersion: pointsman/v1
 kind: Backend
@@ -77,7 +78,7 @@ spec: {http: {url: "https://crm.acme.example"}}
 	for i, wrong := range []struct{ text, fault string }{
 		{"kind: Nonsense", "all.yaml:1:7"},
 		{strings.Replace(string(release("three")), "scopes: [say]", "scopes: [say]\n  deadlin: 1s", 1), `unknown key \"deadlin\"`},
-		{strings.Replace(string(release("three")), `http: [{backend: none, as: target, allow: ["GET /allowed"]}], `, "", 1), `capability \"http\" is needed by import pointsman:http.request`},
+		{strings.Replace(string(release("three")), `http: [{backend: none, as: target, allow: ["GET /allowed"], view: all}], `, "", 1), `capability \"http\" is needed by import pointsman:http.request`},
 	} {
 		r.write("manifests/all.yaml", []byte(wrong.text))
 		r.reload(wrong.fault)

@@ -64,13 +64,10 @@ forgets it when it ends. The broker must have been started with memory among its
 				}
 				return s.secretDone(cmd, args[0], "is in the broker's memory", expires, short)
 			}
-			store, err := openSecrets(c)
-			if err != nil {
+			terms := secret.Terms{Expires: expires}
+			set := func(store *secret.Store) error { return store.Put(args[0], plain, terms) }
+			if err := changeSecrets(cmd, c, "secret.set", args[0], set); err != nil {
 				return err
-			}
-			set := func() error { return store.Put(args[0], plain, secret.Terms{Expires: expires}) }
-			if err := recorded(cmd.Context(), c, "secret.set", args[0], set); err != nil {
-				return refused(err)
 			}
 			return s.secretDone(cmd, args[0], "is sealed", expires, short)
 		},
@@ -79,6 +76,18 @@ forgets it when it ends. The broker must have been started with memory among its
 	in.add(cmd)
 	cmd.Flags().BoolVar(&memory, "memory", false, "give it to the running broker, to be kept in memory only")
 	return cmd
+}
+
+// changeSecrets does what change says to the secret of that name, once that is recorded.
+func changeSecrets(cmd *cobra.Command, c host.Config, action, name string, change func(*secret.Store) error) error {
+	store, err := openSecrets(c)
+	if err != nil {
+		return err
+	}
+	if err := recorded(cmd.Context(), c, action, name, func() error { return change(store) }); err != nil {
+		return refused(err)
+	}
+	return nil
 }
 
 // putInMemory gives a secret to the broker that runs on c.Data, which records it.
@@ -131,15 +140,10 @@ but is still taken out of what back ends answer.`,
 				return err
 			}
 			defer clear(plain)
-			store, err := openSecrets(c)
-			if err != nil {
+			terms := secret.Terms{Expires: expires, Overlap: overlap}
+			rotate := func(store *secret.Store) error { return store.Rotate(args[0], plain, terms) }
+			if err := changeSecrets(cmd, c, "secret.rotate", args[0], rotate); err != nil {
 				return err
-			}
-			rotate := func() error {
-				return store.Rotate(args[0], plain, secret.Terms{Expires: expires, Overlap: overlap})
-			}
-			if err := recorded(cmd.Context(), c, "secret.rotate", args[0], rotate); err != nil {
-				return refused(err)
 			}
 			return s.secretDone(cmd, args[0], "is rotated", expires, len(plain) < secret.Redactable)
 		},
@@ -159,13 +163,9 @@ func newSecretRevoke(s streams) *cobra.Command {
 would be needed, from the next request on. At the back end it stays valid: revoke it there too.`,
 		Args: nameOnly,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := openSecrets(c)
-			if err != nil {
+			remove := func(store *secret.Store) error { return store.Remove(args[0]) }
+			if err := changeSecrets(cmd, c, "secret.revoke", args[0], remove); err != nil {
 				return err
-			}
-			remove := func() error { return store.Remove(args[0]) }
-			if err := recorded(cmd.Context(), c, "secret.revoke", args[0], remove); err != nil {
-				return refused(err)
 			}
 			return s.done(cmd, fmt.Sprintf("secret %s is gone", args[0]), map[string]any{"name": args[0]}, "")
 		},
