@@ -99,6 +99,9 @@ func (c Config) KeyringPath() string {
 	return filepath.Join(c.Data, "keyring.json")
 }
 
+// KeptDir is where in a data folder what plugins keep lies.
+func KeptDir(data string) string { return filepath.Join(data, "kv") }
+
 // Host is a broker: every part, wired. Safe for concurrent use.
 type Host struct {
 	log      *slog.Logger
@@ -143,7 +146,7 @@ func New(c Config) (*Host, error) {
 		c.SandboxMemory, from = admission.DefaultBudget(os.DirFS("/"))
 	}
 	c.Log.Info("sandboxes have a budget of memory", "bytes", c.SandboxMemory, "from", from)
-	values, err := kv.Open(context.Background(), filepath.Join(c.Data, "kv"), kv.Options{Keyring: keyring})
+	values, err := kv.Open(context.Background(), KeptDir(c.Data), kv.Options{Keyring: keyring})
 	if err != nil {
 		return nil, errors.Join(err, record.Close())
 	}

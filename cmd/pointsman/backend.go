@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"pointsman/host/deploy"
 	"pointsman/host/egress"
 	"pointsman/host/secret"
+	"pointsman/host/sqldb"
 )
 
 func newBackend(s streams) *cobra.Command {
@@ -45,6 +47,9 @@ harmless (check: GET /health), if anything. It stops at the first step that fail
 what to do. It goes the way that requests of plugins go: the same guard on addresses, the
 same trust, the same credential.
 
+Of a database it says what it is, how long an answer takes, when its certificate ends, and
+which statements it does not take; none is run.
+
 It uses the back end's credential, so it is recorded in DATA/admin.
 
 Exit codes: 0 all is well; 1 a step failed; 2 the manifests are not valid, there is no such
@@ -64,19 +69,20 @@ back end or no such secret, the address may not be dialled, or the credential is
 			}
 			return withProviders(c, func(chain *secret.Chain) error {
 				return recorded(cmd.Context(), c, "backend.check", args[0], func() error {
-					return s.checkBackend(cmd, chain, manifests, args[0])
+					return s.checkBackend(cmd, chain, manifests, c.Databases, args[0])
 				})
 			})
 		},
 	}
 	stateFlags(cmd, &c)
+	databasesFlag(cmd, &c)
 	cmd.Flags().StringVar(&manifests, "manifests", fromEnv("MANIFESTS", ""), "folder of manifests (POINTSMAN_MANIFESTS)")
 	return cmd
 }
 
-func (s streams) checkBackend(cmd *cobra.Command, secrets host.Secrets, manifests, name string) error {
+func (s streams) checkBackend(cmd *cobra.Command, secrets host.Secrets, manifests, databases, name string) error {
 	opener := deploy.Opener{
-		Manifests: rootFS(manifests), Log: slog.New(slog.DiscardHandler),
+		Manifests: rootFS(manifests), Log: slog.New(slog.DiscardHandler), Databases: databases,
 		Secret: func(name string) (credential.Secret, error) {
 			value, err := secrets.Get(name)
 			if err != nil {
@@ -85,13 +91,17 @@ func (s streams) checkBackend(cmd *cobra.Command, secrets host.Secrets, manifest
 			return value, nil
 		},
 	}
-	backend, faults := opener.OpenBackend(name)
-	if backend == nil {
+	ctx, cancel := context.WithTimeout(cmd.Context(), checkTime)
+	defer cancel()
+	backend, db, faults := opener.Open(name)
+	switch {
+	case db != nil:
+		defer db.Close()
+		return s.checkDatabase(ctx, cmd, db)
+	case backend == nil:
 		return refused(faults.Err())
 	}
 	defer backend.Close()
-	ctx, cancel := context.WithTimeout(cmd.Context(), checkTime)
-	defer cancel()
 	report := backend.Probe(ctx)
 	text := reportText(report)
 	if report.OK() {
@@ -104,6 +114,41 @@ func (s streams) checkBackend(cmd *cobra.Command, secrets host.Secrets, manifest
 	}
 	failed := report.Phases[len(report.Phases)-1]
 	return &codedError{code: checkCode(failed), err: fmt.Errorf("back end %s: %s: %s", name, failed.Name, failed.Detail), result: report}
+}
+
+// checkDatabase is checkBackend for a database.
+func (s streams) checkDatabase(ctx context.Context, cmd *cobra.Command, db *sqldb.DB) error {
+	r, err := db.Check(ctx)
+	if err != nil { // the database's own words are what the operator needs, and nobody else gets them
+		return &codedError{code: exitUnreachable, err: fmt.Errorf("back end %s: %w", db.Name(), err)}
+	}
+	result := databaseReport{Server: r.Server, LatencyMS: float64(r.Latency.Microseconds()) / 1000, ReadOnly: r.ReadOnly, Faults: []string{}}
+	if !r.TLSExpires.IsZero() {
+		result.TLSExpires = r.TLSExpires.UTC().Format(time.RFC3339)
+	}
+	for _, f := range r.Faults {
+		result.Faults = append(result.Faults, f.Error())
+	}
+	if len(result.Faults) > 0 {
+		return &codedError{code: exitFailed, err: fmt.Errorf("back end %s: %s", db.Name(), strings.Join(result.Faults, "; ")), result: result}
+	}
+	text := fmt.Sprintf("server   %s\nlatency  %.1fms\n", result.Server, result.LatencyMS)
+	if result.TLSExpires != "" {
+		text += "tls      until " + result.TLSExpires + "\n"
+	}
+	if result.ReadOnly {
+		text += "it takes no writes\n"
+	}
+	return s.done(cmd, "back end "+db.Name()+" is well", result, text)
+}
+
+// databaseReport is what a check of a database says.
+type databaseReport struct {
+	Server     string   `json:"server"`
+	LatencyMS  float64  `json:"latency_ms"`
+	ReadOnly   bool     `json:"read_only"`
+	TLSExpires string   `json:"tls_expires,omitempty"` // RFC 3339; none without TLS
+	Faults     []string `json:"faults"`                // statements that it does not take
 }
 
 // checkCode is the exit code for the phase that failed.

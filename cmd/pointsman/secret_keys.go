@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"pointsman/host"
+	"pointsman/host/kv"
 	"pointsman/host/secret"
 )
 
@@ -162,7 +166,8 @@ func deleteKey(c host.Config, k *secret.Keyring, id secret.KeyID) error {
 	return k.Delete(id)
 }
 
-// unused refuses a key that something is sealed with.
+// unused refuses a key that something is sealed with. What plugins keep is sealed anew: nobody
+// would know what to do about it.
 func unused(c host.Config, k *secret.Keyring, id secret.KeyID) error {
 	use, err := keyUse(c, k)
 	if err != nil {
@@ -171,7 +176,23 @@ func unused(c host.Config, k *secret.Keyring, id secret.KeyID) error {
 	if n := use[id]; n > 0 {
 		return fmt.Errorf("%d of what is in %s is sealed with key %v; first: pointsman secret rewrap", n, c.Data, id)
 	}
-	return nil
+	_, err = resealKept(c, k)
+	return err
+}
+
+// resealKept seals what plugins keep with the primary key and returns how many entries that
+// were; none where no broker has served yet.
+func resealKept(c host.Config, k *secret.Keyring) (n int, err error) {
+	dir := host.KeptDir(c.Data)
+	if _, err := os.Stat(filepath.Join(dir, kv.File)); errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	store, err := kv.Open(context.Background(), dir, kv.Options{Keyring: k})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return store.Reseal(context.Background())
 }
 
 func newSecretRewrap(s streams) *cobra.Command {
@@ -189,9 +210,12 @@ func newSecretRewrap(s streams) *cobra.Command {
 			if err != nil {
 				return refused(err)
 			}
-			values := 0
+			values, kept := 0, 0
 			rewrap := func() (err error) {
 				if values, err = store.Rewrap(); err != nil {
+					return err
+				}
+				if kept, err = resealKept(c, keyring); err != nil {
 					return err
 				}
 				return secret.RewrapRecipient(c.Data, keyring)
@@ -199,7 +223,7 @@ func newSecretRewrap(s streams) *cobra.Command {
 			if err := recorded(cmd.Context(), c, "secret.rewrap", secret.StoreFile, rewrap); err != nil {
 				return refused(err)
 			}
-			return s.done(cmd, count(values, "value")+" sealed anew", map[string]int{"values": values}, "")
+			return s.done(cmd, count(values, "value")+" sealed anew", map[string]int{"values": values, "kept": kept}, "")
 		},
 	}
 	stateFlags(cmd, &c)

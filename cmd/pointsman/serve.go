@@ -66,9 +66,14 @@ Every flag can be given as an environment variable where its help names one; the
 	f.StringVar(&c.host.Engine, "engine", fromEnv("ENGINE", "auto"), "what runs plugins: auto, snapshot or extism (POINTSMAN_ENGINE)")
 	f.StringVar(&c.sandboxMemory, "sandbox-memory", fromEnv("SANDBOX_MEMORY", ""),
 		"memory of all sandboxes together, such as 4GiB; default: half of the machine's or of the cgroup's limit, whichever is less (POINTSMAN_SANDBOX_MEMORY)")
-	f.StringVar(&c.host.Databases, "databases", fromEnv("DATABASES", ""), "folder of the SQLite files of back ends (POINTSMAN_DATABASES)")
+	databasesFlag(cmd, &c.host)
 	f.BoolVar(&c.logsJSON, "log-json", fromEnv("LOG_JSON", "") == "true", "log as JSON lines (POINTSMAN_LOG_JSON=true)")
 	return cmd
+}
+
+// databasesFlag is that of every command that opens back ends.
+func databasesFlag(cmd *cobra.Command, c *host.Config) {
+	cmd.Flags().StringVar(&c.Databases, "databases", fromEnv("DATABASES", ""), "folder of the SQLite files of back ends (POINTSMAN_DATABASES)")
 }
 
 func serve(ctx context.Context, c serveConfig, s streams) (err error) {

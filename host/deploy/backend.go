@@ -27,19 +27,6 @@ type Opener struct {
 	sessions *sessions // nil: none are shared
 }
 
-// OpenBackend opens the back end of that name in manifests, which need not be valid in what
-// they say of anything else. Nothing is resolved or dialled.
-func (o Opener) OpenBackend(name string) (*egress.Backend, manifest.Faults) {
-	m, faults := o.find(name)
-	if m == nil {
-		return nil, faults
-	}
-	if m.HTTP == nil {
-		return nil, manifest.Faults{fault(m.Pos, CodeBackend, "spec", "backend %s is a database", name)}
-	}
-	return o.open(m)
-}
-
 func (d *Deployer) openBackends(r *Release, src Source, draft *draft) manifest.Faults {
 	var faults manifest.Faults
 	o := Opener{Manifests: src.Manifests, Secret: d.parts.Credential, Databases: d.parts.Databases, Log: d.parts.Log, sessions: &d.sessions}

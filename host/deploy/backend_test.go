@@ -14,9 +14,9 @@ import (
 	"pointsman/host/manifest"
 )
 
-// TestOpenBackend: what is wrong with a back end is found when it is opened, at its place in
+// TestOpen: what is wrong with a back end is found when it is opened, at its place in
 // the manifests, and without a word of a secret.
-func TestOpenBackend(t *testing.T) {
+func TestOpen(t *testing.T) {
 	tests := []struct {
 		name, backend, spec string
 		want                string // code and words of the fault; empty: it opens
@@ -47,7 +47,7 @@ func TestOpenBackend(t *testing.T) {
 				},
 				Log: slog.New(slog.DiscardHandler),
 			}
-			b, faults := o.OpenBackend(tt.backend)
+			b, _, faults := o.Open(tt.backend)
 			if b != nil {
 				b.Close()
 			}
@@ -79,10 +79,10 @@ func TestBackendsPage(t *testing.T) {
 		}
 		b := set.Backends[0]
 		if b.HTTP.TLS != nil || b.HTTP.Auth != nil {
-			continue // TestOpenBackend opens such
+			continue // TestOpen opens such
 		}
 		o := deploy.Opener{Manifests: fstest.MapFS{"a.yaml": {Data: []byte(e[1])}}, Log: slog.New(slog.DiscardHandler)}
-		opened, faults := o.OpenBackend(b.Name)
+		opened, _, faults := o.Open(b.Name)
 		if opened == nil {
 			t.Errorf("%v in\n%s", faults.Err(), e[1])
 			continue

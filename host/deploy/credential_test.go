@@ -98,7 +98,7 @@ func TestCredentials(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			files := backendYAML(plain.URL, strings.NewReplacer("ORIGIN", plain.URL, "CERTIFIED", certified.URL).Replace(tt.auth))
 			files["ca.pem"] = &fstest.MapFile{Data: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certified.Certificate().Raw})}
-			b, faults := deploy.Opener{Manifests: files, Secret: secretsOf(secrets), Log: slog.New(slog.DiscardHandler)}.OpenBackend("crm")
+			b, _, faults := deploy.Opener{Manifests: files, Secret: secretsOf(secrets), Log: slog.New(slog.DiscardHandler)}.Open("crm")
 			if b == nil {
 				t.Fatal(faults)
 			}
@@ -136,7 +136,7 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b, faults := deploy.Opener{Manifests: backendYAML("http://127.0.0.1:1", tt.auth), Secret: secretsOf(secrets)}.OpenBackend("crm")
+			b, _, faults := deploy.Opener{Manifests: backendYAML("http://127.0.0.1:1", tt.auth), Secret: secretsOf(secrets)}.Open("crm")
 			if b != nil {
 				b.Close()
 				t.Fatal("opened")

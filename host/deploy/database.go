@@ -11,17 +11,19 @@ import (
 	"pointsman/host/sqldb"
 )
 
-// OpenDatabase opens the database of that name in manifests, which need not be valid in what
-// they say of anything else. Nothing is resolved or dialled.
-func (o Opener) OpenDatabase(name string) (*sqldb.DB, manifest.Faults) {
+// Open opens the back end of that name in manifests, which need not be valid in what they say
+// of anything else: the one result that is not nil is what it is. Nothing is resolved or dialled.
+func (o Opener) Open(name string) (*egress.Backend, *sqldb.DB, manifest.Faults) {
 	m, faults := o.find(name)
 	if m == nil {
-		return nil, faults
+		return nil, nil, faults
 	}
-	if m.SQL == nil {
-		return nil, manifest.Faults{fault(m.Pos, CodeBackend, "spec", "backend %s is no database", name)}
+	if m.SQL != nil {
+		db, faults := o.database(m)
+		return nil, db, faults
 	}
-	return o.database(m)
+	backend, faults := o.open(m)
+	return backend, nil, faults
 }
 
 // find returns the back end of that name.
