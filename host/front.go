@@ -39,7 +39,7 @@ type guestLog struct{ log *slog.Logger }
 // GuestLog writes one line of a guest; text is untrusted and only ever a value.
 func (g guestLog) GuestLog(ctx context.Context, level, text string) {
 	call, _ := broker.CallFrom(ctx)
-	g.log.Log(ctx, slogLevel(level), "a plugin says", "call", call.Request, slog.Group("plugin", "name", call.Plugin, "msg", text))
+	g.log.Log(ctx, slogLevel(level), "a plugin says", "call", call.Request, slog.Group("plugin", "name", call.Plugin, "msg", call.Loggable(text)))
 }
 
 // PluginLog writes what a plugin said through the log power.

@@ -180,7 +180,7 @@ func carryRoutes() string {
 	}
 	const all = "  clear: [pii.contact, pii.identity]\n"
 	for _, plugin := range []string{"traveller", "postman", "keeper", "cleaner"} {
-		for _, to := range []string{"sink", "kv", "log", "nothing"} {
+		for _, to := range []string{"sink", "kv", "log", "print", "failure", "nothing"} {
 			route(plugin, "carry", to, "{to: "+to+"}", all)
 		}
 		route(plugin, "carry", "kept", "{to: sink, read: kv}", all)
@@ -269,6 +269,8 @@ func testClearance(t *testing.T, r *running, into *sink) {
 		{"/v1/traveller/sink", 200, label + "pii.contact, pii.identity"},
 		{"/v1/traveller/kv", 200, label + "pii.contact, pii.identity"},
 		{"/v1/traveller/log", 200, ""},
+		{"/v1/traveller/print", 200, ""},
+		{"/v1/traveller/failure", 502, ""},
 		{"/v1/traveller/uncleared", 502, "route traveller-uncleared would answer data labelled pii.identity"},
 		{"/v1/keeper/nothing", 502, "plugin keeper has seen data labelled pii.contact, pii.identity, which its output"},
 		{"/v1/keeper/log", 502, "plugin keeper has seen"},
@@ -308,6 +310,9 @@ func testClearance(t *testing.T, r *running, into *sink) {
 	log := r.output.String()
 	if strings.Contains(log, recordName) || strings.Count(log, recordEmail) != 1 {
 		t.Errorf("the log holds what the plugin was not cleared for, or not what it was")
+	}
+	if n := strings.Count(log, "[withheld: the plugin has seen data labelled pii.contact, pii.identity]"); n != 2 {
+		t.Errorf("%d of what plugins said is withheld, want 2: what one printed and what one failed with", n)
 	}
 	record := r.file("data/audit.jsonl")
 	if !strings.Contains(record, `"op":"declassify"`) || strings.Contains(record, "anary") {

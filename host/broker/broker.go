@@ -65,10 +65,22 @@ type Call struct {
 	Function  string
 	// Callers are the plugins on whose behalf Plugin was called, the step's own first; none
 	// in a call that a step makes. Nobody changes the slice.
-	Callers []string
-	Budget  *Budget  // shared by every call of a request; nil allows nothing
-	Witness *Witness // of this call alone; may be nil
-	Seen    *Seen    // of this call alone; nil: nothing that has a label may be handed over
+	Callers  []string
+	Budget   *Budget  // shared by every call of a request; nil allows nothing
+	Witness  *Witness // of this call alone; may be nil
+	LogClear Labels   // labels that the plugin may have seen and its own words still be logged
+	Seen     *Seen    // of this call alone; nil: nothing that has a label may be handed over
+}
+
+// Loggable returns what a plugin said as it may be logged: not at all when the call has seen
+// data with a label that its plugin's log is not cleared for. Words of the host's own need no
+// clearance.
+func (c Call) Loggable(text string) string {
+	missing := c.Seen.Labels().Minus(c.LogClear)
+	if missing.Empty() {
+		return text
+	}
+	return "[withheld: the plugin has seen data labelled " + missing.String() + "]"
 }
 
 // Witness remembers what the host saw during one call and the guest's own words may not

@@ -82,3 +82,24 @@ func TestLabelsAreSets(t *testing.T) {
 		}
 	})
 }
+
+// TestLoggable: what a plugin says after it has seen something is not logged unless somebody
+// allows it; a call that has seen nothing says what it likes.
+func TestLoggable(t *testing.T) {
+	seen := new(broker.Seen)
+	call := broker.Call{Seen: seen}
+	if got := call.Loggable("words"); got != "words" {
+		t.Errorf("before it has seen anything: %q", got)
+	}
+	seen.Add(broker.NewLabels("pii.contact"))
+	if got := call.Loggable("canary"); got != "[withheld: the plugin has seen data labelled pii.contact]" {
+		t.Errorf("after it: %q", got)
+	}
+	call.LogClear = broker.NewLabels("pii.contact")
+	if got := call.Loggable("words"); got != "words" {
+		t.Errorf("with clearance: %q", got)
+	}
+	if got := (broker.Call{}).Loggable("words"); got != "words" {
+		t.Errorf("of no call: %q", got)
+	}
+}

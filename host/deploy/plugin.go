@@ -64,6 +64,7 @@ func (r runner) invoke(ctx context.Context, call broker.Call, input pipeline.Doc
 	verdict := admission.Broken // if the engine breaks down over it
 	defer func() { leave(verdict) }()
 	call.Witness, call.Seen = new(broker.Witness), new(broker.Seen)
+	call.LogClear = p.shape.logClear
 	call.Seen.Add(in.Labels)
 	defer func() {
 		if err != nil {
@@ -100,7 +101,7 @@ func (r runner) tell(ctx context.Context, call broker.Call, kind broker.Kind, er
 		level = slog.LevelDebug
 	}
 	if guest, ok := errors.AsType[*sandbox.GuestError](err); ok {
-		text, hostCall = sandbox.Printable(guest.Text), guest.HostCall
+		text, hostCall = call.Loggable(sandbox.Printable(guest.Text)), guest.HostCall
 	}
 	if fault, ok := errors.AsType[*sandbox.Fault](err); ok {
 		hostCall = fault.HostCall

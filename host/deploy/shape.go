@@ -15,10 +15,14 @@ import (
 type shape struct {
 	input, output view.View
 	clear         broker.Labels // labels that its output may carry
+	logClear      broker.Labels // labels that it may have seen and still say something
 	declassified  broker.Labels // labels that its output does not carry any more
 }
 
 func shapeOf(m *manifest.Plugin) (s shape, err error) {
+	if m.LogGrant != nil {
+		s.logClear = broker.NewLabels(m.LogGrant.Clear...)
+	}
 	s.clear, s.declassified = broker.NewLabels(m.Clear...), broker.NewLabels(m.Declassify...)
 	if s.input, err = viewOf(m.Input); err != nil {
 		return s, fmt.Errorf("input: %w", err)

@@ -11,7 +11,7 @@ import (
 func main() {}
 
 type carryInput struct {
-	To   string `json:"to"`             // sink, kv, log or nothing
+	To   string `json:"to"`             // sink, kv, log, print, failure or nothing
 	Read string `json:"read,omitempty"` // what is read first: source unless written, kv, or none
 }
 
@@ -50,6 +50,10 @@ func carry() int32 {
 			_, err = h.Do(pdk.Request{Backend: "sink", Method: "POST", Path: "/take", Body: body})
 		case "kv":
 			_, err = h.KVPut("kept", body, 0)
+		case "failure":
+			return nil, pdk.Errorf(pdk.Permanent, "failed over %s", body)
+		case "print":
+			println("printed " + string(body))
 		case "log":
 			h.Log(pdk.Info, "read "+string(body))
 		}
