@@ -34,6 +34,18 @@ func Decode(text []byte, into any) error {
 	return nil
 }
 
+// DecodeGrant is how every capability reads its grant, which may be larger than any request of
+// a guest; form says in the error what one looks like. An empty grant decodes to nothing.
+func DecodeGrant(grant []byte, into any, form string) error {
+	if len(grant) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(grant, into, json.RejectUnknownMembers(true)); err != nil {
+		return fmt.Errorf("the grant is not %s: %w", form, err)
+	}
+	return nil
+}
+
 // depth is how deep text is nested, at least; it is exact for valid JSON.
 func depth(text []byte) int {
 	now, most, inString := 0, 0, false

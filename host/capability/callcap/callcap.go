@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/view"
@@ -48,8 +46,8 @@ func (*Call) Ops() []string { return []string{"function"} }
 // refuses a function that is not written plugin.function, or twice there. Whether it exists
 // and lets itself be called is for Callee to say.
 func (c *Call) Bind(scope capability.Scope) (map[string]capability.Op, error) {
-	grants, err := parseGrants(scope.Grant)
-	if err != nil {
+	var grants []grant
+	if err := capability.DecodeGrant(scope.Grant, &grants, "a list of {function, view, clear}"); err != nil {
 		return nil, err
 	}
 	if len(grants) == 0 {
@@ -73,18 +71,6 @@ type grant struct {
 	Function string           `json:"function"`
 	View     capability.Paths `json:"view"`
 	Clear    []string         `json:"clear"`
-}
-
-func parseGrants(raw []byte) ([]grant, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var grants []grant
-	// A manifest's grant may be larger than any request of a guest.
-	if err := json.Unmarshal(raw, &grants, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("the grant is not a list of {function, view, clear}: %w", err)
-	}
-	return grants, nil
 }
 
 // policy is what a plugin may call, by plugin.function. It is immutable.

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/egress"
@@ -40,8 +38,8 @@ func (*HTTP) Ops() []string { return []string{"request", "url"} }
 // one lends nothing. It refuses a back end that there is not, a name given twice, and rules,
 // headers and paths that can never be allowed.
 func (h *HTTP) Bind(scope capability.Scope) (map[string]capability.Op, error) {
-	grants, err := parseGrants(scope.Grant)
-	if err != nil {
+	var grants []grant
+	if err := capability.DecodeGrant(scope.Grant, &grants, "a list of {backend, as, allow, query, headers, view, clear}"); err != nil {
 		return nil, err
 	}
 	if len(grants) == 0 {
@@ -70,18 +68,6 @@ type grant struct {
 	Headers []string         `json:"headers"`
 	View    capability.Paths `json:"view"`
 	Clear   []string         `json:"clear"`
-}
-
-func parseGrants(raw []byte) ([]grant, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var grants []grant
-	// A manifest's grant may be larger than any request of a guest.
-	if err := json.Unmarshal(raw, &grants, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("the grant is not a list of {backend, as, allow, query, headers, view, clear}: %w", err)
-	}
-	return grants, nil
 }
 
 // policy is what a plugin may do, by its own names for the back ends. It is immutable.

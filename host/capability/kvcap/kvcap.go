@@ -70,9 +70,8 @@ func parseGrant(raw []byte) (kv.Limits, broker.Labels, error) {
 		Clear []string `json:"clear"`
 	}
 	refused := func(err error) (kv.Limits, broker.Labels, error) { return kv.Limits{}, broker.Labels{}, err }
-	// A manifest's grant may be larger than any request of a guest.
-	if err := json.Unmarshal(raw, &g, json.RejectUnknownMembers(true)); err != nil {
-		return refused(fmt.Errorf("the grant is not {quota, keys, ttl, clear}: %w", err))
+	if err := capability.DecodeGrant(raw, &g, "{quota, keys, ttl, clear}"); err != nil {
+		return refused(err)
 	}
 	l := kv.Limits{Bytes: defaultQuota, Keys: defaultKeys, TTL: defaultTTL}
 	if g.Quota != nil {

@@ -55,8 +55,8 @@ func (p *Pointer) Bind(scope capability.Scope) (map[string]capability.Op, error)
 		Open string `json:"open"`
 		Mint string `json:"mint"`
 	}
-	if err := json.Unmarshal(scope.Grant, &grants, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("the grant is not a list of {open} and {mint}: %w", err)
+	if err := capability.DecodeGrant(scope.Grant, &grants, "a list of {open} and {mint}"); err != nil {
+		return nil, err
 	}
 	open, mint := domains{}, domains{}
 	for i, g := range grants {

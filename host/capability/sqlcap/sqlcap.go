@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"pointsman/host/broker"
@@ -41,12 +40,8 @@ func (*SQL) Recorded() bool { return true }
 // paths that are none.
 func (s *SQL) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 	var grants []grant
-	if len(scope.Grant) == 0 {
-		return nil, nil
-	}
-	// A manifest's grant may be larger than any request of a guest.
-	if err := json.Unmarshal(scope.Grant, &grants, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("the grant is not a list of {backend, as, statements, view, clear}: %w", err)
+	if err := capability.DecodeGrant(scope.Grant, &grants, "a list of {backend, as, statements, view, clear}"); err != nil {
+		return nil, err
 	}
 	if len(grants) == 0 {
 		return nil, nil
