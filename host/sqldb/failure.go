@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 
@@ -14,8 +15,8 @@ import (
 	"pointsman/host/broker"
 )
 
-// What a plugin and an integrator are told. The database's own words stay in Err: they
-// quote values.
+// What a plugin and an integrator are told. The database's own words are told nobody but who
+// checks a database: they quote values.
 const (
 	saidLate       = "the database did not answer in time"
 	saidDown       = "the database cannot be reached"
@@ -30,7 +31,7 @@ const (
 // failure turns err, of any driver, into the error that Do promises.
 func failure(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*broker.Error](err); ok {
-		return &broker.Error{Kind: e.Kind, Detail: e.Detail, Err: err}
+		return &broker.Error{Kind: e.Kind, Detail: e.Detail, Err: wordless(err)}
 	}
 	kind, said := judge(err)
 	if cause := ctx.Err(); cause != nil { // whatever it looks like: the reason is that it was ended
@@ -39,7 +40,22 @@ func failure(ctx context.Context, err error) error {
 			kind, said = broker.Canceled, ""
 		}
 	}
-	return &broker.Error{Kind: kind, Detail: said, Err: err}
+	return &broker.Error{Kind: kind, Detail: said, Err: wordless(err)}
+}
+
+// wordless is err as it may be logged. A database quotes values in its own words, arguments
+// and rows: of those the code stays, and what the schema calls the thing.
+func wordless(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return fmt.Errorf("PostgreSQL says %s (table %q, column %q, constraint %q)", e.Code, e.TableName, e.ColumnName, e.ConstraintName)
+	}
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		return fmt.Errorf("MySQL says %d (%s)", e.Number, e.SQLState[:])
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return fmt.Errorf("SQLite says %d (%s)", e.Code(), sqlite.ErrorCodeString[e.Code()&0xff])
+	}
+	return err
 }
 
 func judge(err error) (broker.Kind, string) {

@@ -321,6 +321,29 @@ func TestConstraintsAndRollback(t *testing.T) {
 	})
 }
 
+// TestFailuresRepeatNothing: a database quotes arguments and rows when it refuses; what is told
+// and what is logged does not.
+func TestFailuresRepeatNothing(t *testing.T) {
+	eachTarget(t, func(t *testing.T, to *target) {
+		to.exec(t, "CREATE TABLE quotes (id VARCHAR(40) PRIMARY KEY, n INTEGER)")
+		text := sqldb.Param{Name: "id", Type: sqldb.Text}
+		db := to.open(t, map[string]sqldb.Statement{
+			"put":   {SQL: "INSERT INTO quotes VALUES (?, 1)", Write: true, Params: []sqldb.Param{text}},
+			"wrong": {SQL: "INSERT INTO quotes VALUES (?, 'canary-in-a-row')", Write: true, Params: []sqldb.Param{text}},
+		})
+		args := map[string]string{"id": `"canary-ann"`}
+		if _, err := ask(t, db, "put", args); err != nil {
+			t.Fatal(err)
+		}
+		for _, statement := range []string{"put", "wrong"} {
+			_, err := ask(t, db, statement, args)
+			if err == nil || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%s: %v", statement, err)
+			}
+		}
+	})
+}
+
 func TestColumnsOfOneName(t *testing.T) {
 	eachTarget(t, func(t *testing.T, to *target) {
 		db := to.open(t, map[string]sqldb.Statement{"two": {SQL: "SELECT 1 AS a, 2 AS a"}, "none": {SQL: "SELECT 1 AS a WHERE 1 = 0"}})
