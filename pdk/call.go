@@ -40,3 +40,17 @@ func Call[In, Out any](h *Host, function string, in In) (Out, error) {
 	}
 	return out, nil
 }
+
+// rehearseCall turns the reply of an exchange, whose body is the output, into what the host
+// answers to a call.
+func rehearseCall(reply []byte) []byte {
+	payload, err := wire.ParseReply(reply)
+	if err != nil {
+		return reply
+	}
+	_, output, err := wire.SplitFrame(payload)
+	if err != nil {
+		return wire.Failed(wire.Error{Code: wire.Permanent, Message: "the exchange cannot be read"})
+	}
+	return wire.Done(output)
+}

@@ -49,6 +49,7 @@ func Rehearse(fn Function, exchange string) error {
 type rehearsal struct {
 	input   []byte
 	replies [][]byte // frames, see package wire
+	calls   bool     // calls of other plugins are among them
 	next    int
 }
 
@@ -60,8 +61,10 @@ func (r *rehearsal) Call(capability, op string, _ []byte) []byte {
 		return rehearsePointer(op)
 	case "kv":
 		return rehearseKV(op)
-	case "call": // as where the grant has no view
-		return wire.Done([]byte("null"))
+	case "call":
+		if !r.calls { // as where the grant has no view
+			return wire.Done([]byte("null"))
+		}
 	default:
 		return wire.Done(nil)
 	}
@@ -69,8 +72,11 @@ func (r *rehearsal) Call(capability, op string, _ []byte) []byte {
 		return wire.Failed(wire.Error{Code: wire.Denied, Message: "the exchange has no more replies"})
 	}
 	r.next++
-	if capability == "sql" {
+	switch capability {
+	case "sql":
 		return rehearseSQL(r.replies[r.next-1])
+	case "call":
+		return rehearseCall(r.replies[r.next-1])
 	}
 	return r.replies[r.next-1]
 }
@@ -84,6 +90,8 @@ func readRehearsal(exchange string) (*rehearsal, error) {
 		case "call":
 			_, input, _ := strings.Cut(text, "\n") // behind the function's name
 			r.input = []byte(input)
+		case "request":
+			r.calls = r.calls || strings.HasPrefix(text, "CALL ")
 		case "reply":
 			frame, err := replyFrame(text)
 			if err != nil {

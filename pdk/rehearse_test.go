@@ -81,3 +81,25 @@ func TestRehearseRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestRehearseCalls: a function of another plugin answers what is recorded, in turn with back
+// ends; where no call is recorded, null.
+func TestRehearseCalls(t *testing.T) {
+	const both = "-- call --\nask\n{}\n-- request --\nGET crm /a\n-- reply --\n200\n\n{}\n-- request --\nCALL crm get\n\n{}\n-- reply --\n200\n\n{\"name\":\"one\"}\n"
+	for exchange, want := range map[string]string{both: "one", strings.Replace(both, "CALL crm get", "GET crm /b", 1): ""} {
+		got := "nobody"
+		err := pdk.Rehearse(pdk.Handler(func(h *pdk.Host, _ struct{}) (string, error) {
+			if _, err := h.Do(pdk.Request{Backend: "crm", Path: "/a"}); err != nil {
+				return "", err
+			}
+			out, err := pdk.Call[struct{}, struct {
+				Name string `json:"name"`
+			}](h, "crm.get", struct{}{})
+			got = out.Name
+			return got, err
+		}), exchange)
+		if err != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+}

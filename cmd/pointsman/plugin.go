@@ -28,11 +28,11 @@ const maxModule = 16 << 20
 func newPlugin(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugin",
-		Short: "Build plugins and look into them",
+		Short: "Build plugins, look into them and try them",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPluginInspect(s), newPluginBuild(s))
+	cmd.AddCommand(newPluginInspect(s), newPluginBuild(s), newPluginRun(s))
 	return cmd
 }
 

@@ -145,7 +145,10 @@ func (s streams) survey(dir, modules string) (*deploy.Survey, error) {
 }
 
 // readText reads a small file.
-func readText(path string) ([]byte, error) {
+func readText(path string) ([]byte, error) { return readUpTo(path, manifest.MaxFileBytes) }
+
+// readUpTo reads a file, of one that has more than most bytes one byte more than that.
+func readUpTo(path string, most int64) ([]byte, error) {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe would never end
 		return nil, refused(errors.Join(fmt.Errorf("%s is not a file to read", path), err))
 	}
@@ -154,7 +157,7 @@ func readText(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, manifest.MaxFileBytes+1))
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 func folderArg(args []string) string {

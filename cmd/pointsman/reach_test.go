@@ -111,7 +111,7 @@ func TestSuggest(t *testing.T) {
 	}
 }
 
-var docCommand = regexp.MustCompile(`(?m)^    \$ pointsman (reach .*)\n((?:    [^$\n].*\n|    \n)*)`)
+var docCommand = regexp.MustCompile(`(?m)^    \$ pointsman ((?:reach|plugin run) .*)\n((?:    [^$\n].*\n|    \n)*)`)
 
 // TestReachDoc runs what docs/REACH.md shows and looks for every line that it shows of the
 // answers, but for the spaces between their columns.
@@ -130,12 +130,13 @@ func TestReachDoc(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := docCommand.FindAllSubmatch(doc, -1)
-	if len(found) < 3 {
-		t.Fatalf("docs/REACH.md shows %d commands, want 3 or more", len(found))
+	if len(found) < 4 {
+		t.Fatalf("docs/REACH.md shows %d commands, want 4 or more", len(found))
 	}
 	modules := buildPlugins(t)
+	here := strings.NewReplacer("manifests/demo", "../../manifests/demo", "bin/plugins", modules, "claims.yaml", claims, "plugins/hubspot/testdata", "../../plugins/hubspot/testdata")
 	for _, m := range found {
-		line := strings.NewReplacer("manifests/demo", "../../manifests/demo", "bin/plugins", modules, "claims.yaml", claims).Replace(string(m[1]))
+		line := here.Replace(string(m[1]))
 		var args []string
 		for i, part := range strings.Split(line, `"`) { // every second one is in quotes
 			if i%2 == 1 {
@@ -149,7 +150,7 @@ func TestReachDoc(t *testing.T) {
 			t.Errorf("%s: exit code %d: %s", m[1], code, errs)
 		}
 		got := squeeze(out)
-		for want := range strings.Lines(string(m[2])) {
+		for want := range strings.Lines(here.Replace(string(m[2]))) {
 			if want = strings.TrimSpace(squeeze(want)); want != "" && want != "…" && !strings.Contains(got, want) {
 				t.Errorf("%s: the answer has no line %q:\n%s", m[1], want, out)
 			}

@@ -56,6 +56,13 @@ func TestUses(t *testing.T) {
 		}
 		return got, rep
 	}
+	var acts []audit.Control
+	if _, err := audit.Records(bytes.NewReader(text), func(time.Time, audit.Use) {}, func(_ time.Time, c audit.Control) { acts = append(acts, c) }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]audit.Control{{Actor: "a", Action: "b", Detail: map[string]string{"plugin": "x"}}}, acts); diff != "" {
+		t.Error(diff)
+	}
 	got, rep := read(text)
 	if diff := cmp.Diff([]audit.Use{first, second}, got); diff != "" || rep.Bad != nil {
 		t.Error(diff, rep.Bad)

@@ -51,7 +51,10 @@ type Advice struct {
 type extra struct {
 	who     Subject
 	http    map[string]*extraHTTP // by the admin's name for the back end
-	clear   map[string][]string   // by where: "sql store", "call p.f", "kv", "log", "" for the output or answer
+	sql     map[string][]string   // statements, by the admin's name for the back end
+	call    []string              // plugin.function
+	pointer []manifest.PointerGrant
+	clear   map[string][]string // by where: "sql store", "call p.f", "kv", "log", "" for the output or answer
 	refused []string
 }
 
@@ -73,7 +76,7 @@ func Suggest(set *manifest.Set, modules Modules, refusals []Refusal) (*Advice, e
 		}
 		e := extras[who]
 		if e == nil {
-			e = &extra{who: who, http: map[string]*extraHTTP{}, clear: map[string][]string{}}
+			e = &extra{who: who, http: map[string]*extraHTTP{}, sql: map[string][]string{}, clear: map[string][]string{}}
 		}
 		if why := e.take(set, r); why != "" {
 			advice.Silent = append(advice.Silent, fmt.Sprintf("%s: %s (%s): %s", who, r, times(r.Count), why))
@@ -120,22 +123,15 @@ func (e *extra) take(set *manifest.Set, r Refusal) (why string) {
 		return "there is no such plugin any more"
 	}
 	p := set.Plugins[at]
-	first, _, _ := strings.Cut(r.Resource, " ")
 	switch r.Capability {
 	case "http":
 		return e.takeHTTP(set, p, r)
 	case "sql":
-		for _, g := range p.SQLGrants {
-			if first == g.Backend || strings.HasPrefix(first, g.Backend+".") {
-				return e.cleared("sql "+g.Backend, r)
-			}
-		}
+		return e.takeSQL(set, p, r)
 	case "call":
-		for _, g := range p.CallGrants {
-			if first == g.Plugin+"."+g.Function {
-				return e.cleared("call "+first, r)
-			}
-		}
+		return e.takeCall(set, p, r)
+	case "pointer":
+		return e.takePointer(set, p, r)
 	case "kv", "log":
 		return e.cleared(r.Capability, r)
 	case "answer":
@@ -233,6 +229,19 @@ func (e *extra) plugin(p manifest.Plugin) *manifest.Plugin {
 		g.Allow, g.Query = union(g.Allow, more.allow...), union(g.Query, more.query...)
 		g.Headers, g.Clear = union(g.Headers, more.headers...), union(g.Clear, more.clear...)
 	}
+	for _, name := range slices.Sorted(maps.Keys(e.sql)) {
+		at := slices.IndexFunc(p.SQLGrants, func(g manifest.SQLGrant) bool { return g.Backend == name })
+		if at < 0 {
+			at = len(p.SQLGrants)
+			p.SQLGrants = append(p.SQLGrants, manifest.SQLGrant{Backend: name, As: name})
+		}
+		p.SQLGrants[at].Statements = union(p.SQLGrants[at].Statements, e.sql[name]...)
+	}
+	for _, name := range e.call {
+		callee, function, _ := strings.Cut(name, ".")
+		p.CallGrants = append(p.CallGrants, manifest.CallGrant{Plugin: callee, Function: function})
+	}
+	p.PointerGrants = slices.Concat(p.PointerGrants, e.pointer)
 	for i := range p.SQLGrants {
 		p.SQLGrants[i].Clear = union(p.SQLGrants[i].Clear, e.clear["sql "+p.SQLGrants[i].Backend]...)
 	}

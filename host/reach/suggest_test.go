@@ -39,7 +39,21 @@ func TestSuggestKeepsSilent(t *testing.T) {
 		{"a plugin that is gone", reach.Refusal{Plugin: "gone", Capability: "http", Op: "request", Resource: "crm GET /x"}, "no such plugin"},
 		{"a route that is gone", reach.Refusal{Route: "gone", Capability: "answer", Op: "route", Labels: []string{"pii.contact"}}, "no such route"},
 		{"a budget that was spent", reach.Refusal{Plugin: "mask", Capability: "log", Op: "write", Reason: "used up its budget"}, "used up its budget"},
-		{"a power that it knows nothing of", reach.Refusal{Plugin: "contact", Capability: "pointer", Op: "open", Reason: "another sector"}, "another sector"},
+		{"a power that it knows nothing of", reach.Refusal{Plugin: "contact", Capability: "teleport", Op: "read", Reason: "another sector"}, "another sector"},
+		{"a database that nobody names", reach.Refusal{Plugin: "tiers", Capability: "sql", Op: "query"}, "neither its grant nor its author"},
+		{"a statement that nobody names", reach.Refusal{Plugin: "tiers", Capability: "sql", Op: "query", Resource: "store"}, "neither the admin nor its author"},
+		{"a statement that there is not", reach.Refusal{Plugin: "tiers", Capability: "sql", Op: "query", Resource: "store by-mail"}, `no statement "by-mail"`},
+		{"a statement that is granted", reach.Refusal{Plugin: "tiers", Capability: "sql", Op: "query", Resource: "store count", Reason: "too long"}, "too long"},
+		{"a database that is no longer granted", reach.Refusal{Plugin: "contact", Capability: "sql", Op: "query", Resource: "store count"}, "no longer granted"},
+		{"a word for a database that there is not", reach.Refusal{Plugin: "contact", Capability: "sql", Op: "query", Resource: "shop? count"}, "as: shop"},
+		{"a back end that is no database", reach.Refusal{Plugin: "contact", Capability: "sql", Op: "query", Resource: "crm? count"}, "as: crm"},
+		{"a function that nobody names", reach.Refusal{Plugin: "asker", Capability: "call", Op: "function"}, "neither its grant nor its author"},
+		{"a function of a plugin that there is not", reach.Refusal{Plugin: "asker", Capability: "call", Op: "function", Resource: "gone.find"}, `no plugin "gone"`},
+		{"a function of a plugin that does not let it", reach.Refusal{Plugin: "asker", Capability: "call", Op: "function", Resource: "tiers.get"}, "callableBy: [asker]"},
+		{"a function that is granted", reach.Refusal{Plugin: "asker", Capability: "call", Op: "function", Resource: "callee.find", Reason: "too deep"}, "too deep"},
+		{"a domain that nobody names", reach.Refusal{Plugin: "contact", Capability: "pointer", Op: "open", Reason: "another domain"}, "neither the admin nor its author"},
+		{"a domain that there is not", reach.Refusal{Plugin: "contact", Capability: "pointer", Op: "open", Resource: "order"}, `no domain "order"`},
+		{"a domain that is granted", reach.Refusal{Plugin: "contact", Capability: "pointer", Op: "open", Resource: "customer", Reason: "another sector"}, "another sector"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,5 +107,44 @@ func TestSuggest(t *testing.T) {
 	}
 	if before, after := shop(t), suggest(t); len(after.Suggestions) != 0 || len(before.Plugins) == 0 {
 		t.Errorf("without refusals it suggests %+v", after.Suggestions)
+	}
+}
+
+// TestSuggestPowers: statements, functions and domains, beside what lacks a clearance.
+func TestSuggestPowers(t *testing.T) {
+	imported := modules()
+	imported["contact"] = imports("http", "sql", "pointer")
+	a, err := reach.Suggest(shop(t), imported, []reach.Refusal{
+		{Plugin: "contact", Capability: "sql", Op: "query", Resource: "store? count"},
+		{Plugin: "contact", Capability: "sql", Op: "query", Resource: "store? by-number"},
+		{Plugin: "contact", Capability: "pointer", Op: "mint", Resource: "customer"},
+		{Plugin: "contact", Capability: "pointer", Op: "mint", Resource: "customer"},
+		{Plugin: "asker", Capability: "call", Op: "function", Resource: "callee.all"},
+		{Plugin: "asker", Capability: "call", Op: "function", Resource: "callee.find", Labels: []string{"pii.contact"}},
+		{Plugin: "tiers", Capability: "sql", Op: "query", Resource: "store count", Labels: []string{"pii.contact"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"plugin asker": "kind: Plugin\nmetadata: {name: asker}\nspec:\n  grants:\n    call:\n" +
+			"      - function: callee.all\n      - function: callee.find\n        clear: [\"pii.contact\"]\n",
+		"plugin contact": "kind: Plugin\nmetadata: {name: contact}\nspec:\n  grants:\n" +
+			"    pointer:\n      - mint: customer\n    sql:\n      - backend: store\n        statements: [\"by-number\", \"count\"]\n",
+		"plugin tiers": "kind: Plugin\nmetadata: {name: tiers}\nspec:\n  grants:\n    sql:\n      - backend: store\n        clear: [\"pii.contact\"]\n",
+	}
+	opens := map[string]string{
+		"plugin asker":   "plugin asker can use call callee.all",
+		"plugin contact": "plugin contact can use sql store by-number",
+	}
+	got := map[string]string{}
+	for _, s := range a.Suggestions {
+		got[s.Document.String()] = s.YAML
+		if line := opens[s.Document.String()]; line != "" && !slices.Contains(s.Opens, line) {
+			t.Errorf("%s: it does not say that %q; it says %q", s.Document, line, s.Opens)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(a.Silent) > 0 {
+		t.Errorf("%s\nsilent about %q", diff, a.Silent)
 	}
 }

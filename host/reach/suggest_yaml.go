@@ -33,28 +33,54 @@ func (e *extra) yaml() string {
 			}
 		}
 	}
-	last := ""
-	for _, at := range slices.Sorted(maps.Keys(e.clear)) {
-		word, name, _ := strings.Cut(at, " ")
-		switch word {
-		case "":
-			fmt.Fprintf(&b, "  clear: %s\n", flowList(e.clear[at]))
-			continue
-		case "kv", "log":
-			fmt.Fprintf(&grants, "    %s: {clear: %s}\n", word, flowList(e.clear[at]))
-			continue
-		}
-		if word != last {
-			fmt.Fprintf(&grants, "    %s:\n", word)
-			last = word
-		}
-		key := map[string]string{"sql": "backend", "call": "function"}[word]
-		fmt.Fprintf(&grants, "      - %s: %s\n        clear: %s\n", key, name, flowList(e.clear[at]))
+	e.data(&grants)
+	if labels := e.clear[""]; len(labels) > 0 {
+		fmt.Fprintf(&b, "  clear: %s\n", flowList(labels))
 	}
 	if grants.Len() > 0 {
 		b.WriteString("  grants:\n" + grants.String())
 	}
 	return b.String()
+}
+
+// data writes what is added to the grants that are not of HTTP.
+func (e *extra) data(b *strings.Builder) {
+	entries := func(key, of string, names []string, more map[string][]string) {
+		for _, at := range slices.Sorted(maps.Keys(e.clear)) {
+			if word, name, _ := strings.Cut(at, " "); word == key {
+				names = union(names, name)
+			}
+		}
+		for i, name := range names {
+			if i == 0 {
+				fmt.Fprintf(b, "    %s:\n", key)
+			}
+			fmt.Fprintf(b, "      - %s: %s\n", of, name)
+			if list := more[name]; len(list) > 0 {
+				fmt.Fprintf(b, "        statements: %s\n", flowList(list))
+			}
+			if labels := e.clear[key+" "+name]; len(labels) > 0 {
+				fmt.Fprintf(b, "        clear: %s\n", flowList(labels))
+			}
+		}
+	}
+	entries("call", "function", e.call, nil)
+	for _, word := range []string{"kv", "log"} {
+		if labels := e.clear[word]; len(labels) > 0 {
+			fmt.Fprintf(b, "    %s: {clear: %s}\n", word, flowList(labels))
+		}
+	}
+	for i, p := range e.pointer {
+		if i == 0 {
+			b.WriteString("    pointer:\n")
+		}
+		if p.Open != "" {
+			fmt.Fprintf(b, "      - open: %s\n", p.Open)
+		} else {
+			fmt.Fprintf(b, "      - mint: %s\n", p.Mint)
+		}
+	}
+	entries("sql", "backend", slices.Sorted(maps.Keys(e.sql)), e.sql)
 }
 
 // flowList is a list on one line; JSON is YAML.

@@ -31,11 +31,14 @@ import (
 //	QUERY store by-number
 //
 //	{"args": {"number": "C-1"}}
+//
+//	or, for a function of another plugin, with its input as the body:
+//	CALL square-loyalty get
 //	-- reply --
 //	200                                     or: refused {"code":"denied","message":"..."}
 //	retry-after: 30
 //
-//	the body, as it is; for a statement the rows, a JSON array
+//	the body, as it is; for a statement the rows, a JSON array; for a function its output
 //	-- response --                          either the output ...
 //	{"id": "501"}
 //	-- error --                             ... or the error
@@ -123,7 +126,7 @@ func parseRequest(text string) (*pdk.Request, error) {
 	lines := strings.Split(strings.TrimRight(head, "\n"), "\n")
 	first := strings.Fields(lines[0])
 	if len(first) != 3 {
-		return nil, fmt.Errorf("the first line must be METHOD backend /path")
+		return nil, fmt.Errorf("the first line must be METHOD backend /path, QUERY backend statement or CALL plugin function")
 	}
 	r := &pdk.Request{Method: first[0], Backend: first[1], Path: first[2], Body: []byte(strings.TrimSpace(body))}
 	for _, line := range lines[1:] {

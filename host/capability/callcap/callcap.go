@@ -64,7 +64,7 @@ func (c *Call) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 		}
 		p[g.Function] = e
 	}
-	return map[string]capability.Op{"function": p.plan}, nil
+	return map[string]capability.Op{"function": p.teach(scope.Wants.Call)}, nil
 }
 
 type grant struct {

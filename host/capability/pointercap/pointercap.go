@@ -14,6 +14,7 @@ import (
 
 	"pointsman/host/broker"
 	"pointsman/host/capability"
+	"pointsman/host/grant"
 	"pointsman/pdk/wire"
 )
 
@@ -77,10 +78,10 @@ func (p *Pointer) Bind(scope capability.Scope) (map[string]capability.Op, error)
 	}
 	ops := map[string]capability.Op{}
 	if len(open) > 0 {
-		ops["open"] = func(request []byte) (capability.Planned, error) { return p.open(open, request) }
+		ops["open"] = func(request []byte) (capability.Planned, error) { return p.open(open, scope.Wants, request) }
 	}
 	if len(mint) > 0 {
-		ops["mint"] = func(request []byte) (capability.Planned, error) { return p.mint(mint, request) }
+		ops["mint"] = func(request []byte) (capability.Planned, error) { return p.mint(mint, scope.Wants, request) }
 	}
 	return ops, nil
 }
@@ -98,13 +99,23 @@ func (d domains) check(op, domain string) error {
 		"plugin asked to %s a pointer of a domain that it was not granted for that; granted: %s", op, strings.Join(slices.Sorted(maps.Keys(d)), ", "))}
 }
 
-func (p *Pointer) open(granted domains, request []byte) (capability.Planned, error) {
+// name is the domain of a refused use, where the admin has one of that name or the plugin's
+// author wants it: whatever else a plugin asks for may be a value.
+func (p *Pointer) name(w grant.Wants, asked grant.Pointer) string {
+	domain := asked.Open + asked.Mint // one of them is empty
+	if p.Pointers.Has(domain) || slices.Contains(w.Pointer, asked) {
+		return domain
+	}
+	return ""
+}
+
+func (p *Pointer) open(granted domains, w grant.Wants, request []byte) (capability.Planned, error) {
 	var asked wire.PointerOpen
 	if err := capability.Decode(request, &asked); err != nil {
 		return capability.Planned{}, err
 	}
 	if err := granted.check("open", asked.Domain); err != nil {
-		return capability.Planned{}, err
+		return capability.Planned{Resource: p.name(w, grant.Pointer{Open: asked.Domain})}, err
 	}
 	// Nothing is refused here for how the pointer looks: all that do not resolve are the
 	// same, to the guest and in the audit log.
@@ -124,13 +135,13 @@ func (p *Pointer) open(granted domains, request []byte) (capability.Planned, err
 	}, nil
 }
 
-func (p *Pointer) mint(granted domains, request []byte) (capability.Planned, error) {
+func (p *Pointer) mint(granted domains, w grant.Wants, request []byte) (capability.Planned, error) {
 	var asked wire.PointerMint
 	if err := capability.Decode(request, &asked); err != nil {
 		return capability.Planned{}, err
 	}
 	if err := granted.check("mint", asked.Domain); err != nil {
-		return capability.Planned{}, err
+		return capability.Planned{Resource: p.name(w, grant.Pointer{Mint: asked.Domain})}, err
 	}
 	return capability.Planned{
 		Resource: asked.Domain, Inward: true,

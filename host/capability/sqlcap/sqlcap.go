@@ -57,7 +57,7 @@ func (s *SQL) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 		}
 		p[e.as] = e
 	}
-	return map[string]capability.Op{"query": p.plan}, nil
+	return map[string]capability.Op{"query": p.teach(scope.Wants)}, nil
 }
 
 type grant struct {
