@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"regexp"
 
 	"pointsman/cmd/backends/sim"
 )
@@ -47,6 +48,12 @@ func compareAnswers(ctx context.Context, w *world, numbers []string) error {
 		if answers[i], err = collect(ctx, w, c, numbers); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
+		if !c.pointers {
+			continue
+		}
+		if err := resolve(answers[i], numbers); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
 	}
 	for n, customer := range numbers {
 		first := answers[0][n]
@@ -82,6 +89,31 @@ func collect(ctx context.Context, w *world, c contender, numbers []string) ([]an
 		answers[i] = answer{status, body}
 	}
 	return answers, nil
+}
+
+// pointerMember is a pointer to a customer where an answer has it.
+var pointerMember = regexp.MustCompile(`"customer":"(ptr_customer_[A-Za-z0-9_-]+)"`)
+
+// resolve puts the customer's number into each answer of a contender that has pointers. It is
+// an error if one has none, or if two customers are the same pointer.
+func resolve(answers []answer, numbers []string) error {
+	whose := map[string]string{}
+	for i, a := range answers {
+		if a.status != http.StatusOK {
+			continue
+		}
+		m := pointerMember.FindSubmatch(a.body)
+		if m == nil || bytes.Contains(a.body, []byte(numbers[i])) {
+			return fmt.Errorf("%s: want a pointer and not the number: %s", numbers[i], a.body)
+		}
+		pointer := string(m[1])
+		if other, ok := whose[pointer]; ok {
+			return fmt.Errorf("%s and %s are the same pointer", other, numbers[i])
+		}
+		whose[pointer] = numbers[i]
+		answers[i].body = bytes.ReplaceAll(a.body, m[1], []byte(numbers[i]))
+	}
+	return nil
 }
 
 // alike reports whether two answers say the same: the same status, and if it is 200 the same

@@ -127,6 +127,40 @@ func TestCompareAnswers(t *testing.T) {
 	}
 }
 
+// An answer with pointers is compared by whom they point at, and never passes with none.
+func TestResolve(t *testing.T) {
+	const x, y = `{"customer":"ptr_customer_AAx","name":"x"}`, `{"customer":"ptr_customer_AAy","name":"y"}`
+	tests := []struct {
+		name     string
+		answers  []answer
+		want     []string
+		wantFail string
+	}{
+		{"two customers", []answer{{200, []byte(x)}, {200, []byte(y)}}, []string{`{"customer":"C-1","name":"x"}`, `{"customer":"C-2","name":"y"}`}, ""},
+		{"nobody", []answer{{404, []byte(`{}`)}, {200, []byte(y)}}, []string{`{}`, `{"customer":"C-2","name":"y"}`}, ""},
+		{"no pointer", []answer{{200, []byte(x)}, {200, []byte(`{"name":"y"}`)}}, nil, "C-2: want a pointer"},
+		{"a number", []answer{{200, []byte(`{"customer":"C-1"}`)}, {404, nil}}, nil, "C-1: want a pointer"},
+		{"a number beside the pointer", []answer{{200, []byte(`{"customer":"ptr_customer_AAx","id":"C-1"}`)}, {404, nil}}, nil, "C-1: want a pointer"},
+		{"one pointer for two", []answer{{200, []byte(x)}, {200, []byte(x)}}, nil, "C-1 and C-2 are the same pointer"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := resolve(tt.answers, []string{"C-1", "C-2"})
+			if tt.wantFail != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.wantFail) {
+					t.Errorf("got %v, want %q", err, tt.wantFail)
+				}
+				return
+			}
+			for i, want := range tt.want {
+				if got := string(tt.answers[i].body); err != nil || got != want {
+					t.Errorf("got %s, %v, want %s", got, err, want)
+				}
+			}
+		})
+	}
+}
+
 // Every way to be known or not is among the samples, and nobody twice.
 func TestSamples(t *testing.T) {
 	people := sim.NewData(seed, customers)

@@ -9,16 +9,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"pointsman/cmd/backends/sim"
-	"pointsman/host/manifest"
 )
 
 // world is the back ends and the contenders, each in a process of its own, and the folder of
@@ -33,17 +30,11 @@ type world struct {
 
 // contender is one way to serve the profile route.
 type contender struct {
-	name    string
-	address string
-	pid     int // of its process; 0 if nobody wants to know what it uses
+	name     string
+	address  string
+	pid      int  // of its process; 0 if nobody wants to know what it uses
+	pointers bool // it answers with pointers in place of customer numbers
 }
-
-// consumers replaces the manifests' consumers: the demo's has a rate that a benchmark exceeds.
-const consumers = `apiVersion: pointsman/v1
-kind: Consumer
-metadata: {name: bench}
-spec: {auth: {apiKey: {}}, scopes: [profile.read], sector: bench}
-`
 
 // newWorld starts everything. On an error it has ended what it began.
 func newWorld(ctx context.Context, o options) (*world, error) {
@@ -85,7 +76,7 @@ func (w *world) start(ctx context.Context, o options) (err error) {
 		if err != nil {
 			return err
 		}
-		w.contenders = append(w.contenders, contender{name, address, pid})
+		w.contenders = append(w.contenders, contender{name: name, address: address, pid: pid})
 	}
 	return w.startPointsman(ctx, o)
 }
@@ -139,75 +130,17 @@ func (w *world) startSelf(ctx context.Context, part string, c config, where any)
 	return cmd.Process.Pid, nil
 }
 
-// prepare does what an admin does before the broker starts, with the command line alone.
-func (w *world) prepare(ctx context.Context, o options, c config) error {
-	if err := w.copyManifests(o.manifests, c); err != nil {
-		return err
-	}
-	for name, secret := range map[string]string{"salesforce": "salesforce-client", "hubspot": "hubspot-token", "square": "square-token"} {
-		if _, err := pointsman(ctx, o, c.Backends[name].Token, "secret", "set", secret, "--data", w.data()); err != nil {
-			return err
-		}
-	}
-	key, err := pointsman(ctx, o, "", "consumer", "key", "bench", "--data", w.data())
-	w.key = strings.TrimSpace(key)
-	return err
-}
-
 func (w *world) startPointsman(ctx context.Context, o options) error {
 	cmd := exec.Command(o.pointsman, "serve",
-		"--manifests", filepath.Join(w.dir, "manifests"), "--modules", o.modules, "--data", w.data(), "--listen", "127.0.0.1:0",
+		"--manifests", filepath.Join(w.dir, "manifests"), "--modules", o.modules, "--data", w.data(), "--databases", filepath.Join(w.dir, "databases"), "--listen", "127.0.0.1:0",
 		"--tls-cert", filepath.Join(w.dir, "cert.pem"), "--tls-key", filepath.Join(w.dir, "key.pem"))
 	p, address, err := start(ctx, cmd, regexp.MustCompile(`msg="serving consumers" address=(\S+)`))
 	if err != nil {
 		return fmt.Errorf("start pointsman: %w", err)
 	}
 	w.processes = append(w.processes, p)
-	w.contenders = append(w.contenders, contender{"pointsman", address, cmd.Process.Pid})
+	w.contenders = append(w.contenders, contender{name: "pointsman", address: address, pid: cmd.Process.Pid, pointers: true})
 	return nil
-}
-
-// copyManifests puts the manifests into the broker's folder, with the origins that the back
-// ends have here and with a consumer of our own.
-func (w *world) copyManifests(from string, c config) error {
-	root := os.DirFS(from)
-	set, faults := manifest.Load(root)
-	if err := faults.Err(); err != nil {
-		return err
-	}
-	var moved []string
-	for _, b := range set.Backends {
-		if b.HTTP != nil {
-			moved = append(moved, b.HTTP.URL, c.Backends[b.Name].URL)
-		}
-	}
-	replace := strings.NewReplacer(moved...)
-	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Name() == "consumers.yaml" {
-			return err
-		}
-		text, err := fs.ReadFile(root, name)
-		if err != nil {
-			return err
-		}
-		return w.write(filepath.Join("manifests", name), []byte(replace.Replace(string(text))))
-	})
-	return errors.Join(err,
-		w.write("manifests/consumers.yaml", []byte(consumers)),
-		w.write("manifests/ca.pem", w.ca.PEM()))
-}
-
-// pointsman runs one command line and returns its standard output.
-func pointsman(ctx context.Context, o options, stdin string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, o.pointsman, args...)
-	cmd.Stdin = strings.NewReader(stdin)
-	var diagnostics strings.Builder
-	cmd.Stderr = &diagnostics
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w (make build?)\n%s", o.pointsman, strings.Join(args, " "), err, &diagnostics)
-	}
-	return string(out), nil
 }
 
 // buildGuest builds the naive contender's module.

@@ -41,6 +41,7 @@ type setup struct {
 	secrets   map[string]string
 	consumers []string
 	modules   string
+	databases string // folder of SQLite files; "": none
 }
 
 // startBroker does what the README tells an admin to do, with the command line alone.
@@ -80,7 +81,7 @@ func newBroker(t *testing.T, ca *sim.CA, s setup) *running {
 	r.write("cert.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Certificate[0]}))
 	r.write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
 	r.cmd = exec.Command(self(t), "serve", "--manifests", filepath.Join(r.dir, "manifests"), "--modules", s.modules,
-		"--data", r.data(), "--listen", "127.0.0.1:0",
+		"--data", r.data(), "--databases", s.databases, "--listen", "127.0.0.1:0",
 		"--tls-cert", filepath.Join(r.dir, "cert.pem"), "--tls-key", filepath.Join(r.dir, "key.pem"))
 	r.cmd.Env = asPointsman()
 	r.cmd.Stdout, r.cmd.Stderr = r.output, r.output

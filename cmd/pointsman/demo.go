@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,12 +23,14 @@ type demoConfig struct {
 	manifests, modules string
 	listen             string
 	once               bool
+	postgres           string         // URL of a database for the customer store; "": SQLite
 	pages              *sandbox.Pages // set by demo
 }
 
 // The request that the demo shows: a customer whom all three systems know, not all alike.
 const (
-	demoPath     = "/v1/customers/C-100042"
+	demoCustomer = "C-100042"
+	demoPath     = "/v1/customers/" + demoCustomer
 	demoConsumer = "web-shop"
 )
 
@@ -38,13 +38,21 @@ func newDemo(s streams) *cobra.Command {
 	var c demoConfig
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the broker at work on three simulated systems",
+		Short: "Show the broker at work on simulated systems and a database",
 		Long: `Starts simulations of Salesforce, HubSpot and Square Loyalty over TLS with a certificate
-authority made on the spot, seals a credential for each, deploys manifests/demo on a broker
-and asks it for one customer. The broker is the one that serve runs, the manifests are files
-to read and change. Ctrl-C ends everything and removes what was written.`,
-		Example: "  pointsman demo\n  pointsman demo --once",
-		Args:    noArgs,
+authority made on the spot, seals a credential for each, makes a customer store in SQLite,
+deploys manifests/demo on a broker and asks it for one customer. The broker is the one that
+serve runs, the manifests are files to read and change. Ctrl-C ends everything and removes
+what was written.
+
+With --postgres the customer store is a table in a database of yours, customers in the schema
+pointsman_demo, made now and removed at the end (kept with --dir). A table of that name that
+the demo did not make is left alone, and the demo refuses to start. The URL must say
+sslmode=disable or sslmode=verify-full; the password may be in PGPASSWORD instead.`,
+		Example: `  pointsman demo
+  pointsman demo --once
+  pointsman demo --postgres 'postgres://me@localhost:5432/shop?sslmode=disable'`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A terminal that is closed ends the demo like Ctrl-C: its files must not stay.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
@@ -55,6 +63,7 @@ to read and change. Ctrl-C ends everything and removes what was written.`,
 	f := cmd.Flags()
 	f.BoolVar(&c.once, "once", false, "print only the merged answer, then end")
 	f.StringVar(&c.dir, "dir", "", "folder for the demo's files, kept afterwards; must be empty or not there")
+	f.StringVar(&c.postgres, "postgres", "", "URL of a PostgreSQL database for the customer store; default: a file of SQLite")
 	f.StringVar(&c.manifests, "manifests", beside("manifests/demo"), "folder of manifests to deploy")
 	f.StringVar(&c.modules, "modules", beside("bin/plugins"), "folder of plugin modules")
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8443", "address for consumers; another port when it is taken")
@@ -92,7 +101,7 @@ func demo(ctx context.Context, c demoConfig, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 
-	fmt.Fprintln(progress, "starting three systems and the broker ...")
+	fmt.Fprintln(progress, "starting three systems, a database and the broker ...")
 	w, err := newDemoWorld(ctx, dir, c)
 	if err != nil {
 		return err
@@ -103,7 +112,7 @@ func demo(ctx context.Context, c demoConfig, s streams) (err error) {
 	go func() { served <- w.host.Serve(w.listener) }()
 	reply, err := w.ask(ctx, demoConsumer, demoPath)
 	if err == nil {
-		err = w.show(s.out, reply, c)
+		err = w.show(ctx, s.out, reply, c)
 	}
 	if err == nil && !c.once {
 		select {
@@ -175,50 +184,6 @@ func (w *demoWorld) ask(ctx context.Context, consumer, path string) (demoReply, 
 		return r, fmt.Errorf("the broker answered %d: %s", res.StatusCode, body)
 	}
 	return r, nil
-}
-
-// show prints the answer, and unless it is all that is wanted, what to do next.
-func (w *demoWorld) show(out io.Writer, r demoReply, c demoConfig) error {
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, r.body, "", "  "); err != nil {
-		return fmt.Errorf("the answer is not JSON: %w", err)
-	}
-	pretty.WriteByte('\n')
-	if c.once {
-		_, err := out.Write(pretty.Bytes())
-		return err
-	}
-	kept := "They go away when the demo ends."
-	if c.dir != "" {
-		kept = "They stay when the demo ends."
-	}
-	_, err := fmt.Fprintf(out, `
-GET %[1]s, asked by %[2]s, answered %[3]d in %[4]d ms
-Pointsman-Complete: %[5]s
-Pointsman-Sources: %[6]s
-
-%[7]s
-One customer, from three systems, through four sandboxes. Try it yourself:
-
-  curl --cacert %[8]s/ca.pem -H 'Authorization: Bearer %[9]s' %[10]s%[1]s
-
-  a customer without a telephone number      .../v1/customers/C-100043
-  a customer whom HubSpot does not know      .../v1/customers/C-100044
-  a customer whom Salesforce does not know   .../v1/customers/C-100045
-  the till's key may ask for loyalty only    %[11]s
-
-What to look at:
-
-  %[8]s/manifests         what was deployed: who may ask what, and which plugin may reach what
-  %[8]s/data/audit.jsonl  every use of a power, chained: pointsman audit verify --data %[8]s/data
-  %[8]s/data/secrets.json the credentials, sealed
-  %[8]s/broker.log        the broker's log
-  pointsman plugin inspect %[12]s/salesforce.wasm
-
-%[13]s Ctrl-C ends it.
-`, demoPath, demoConsumer, r.status, r.took.Milliseconds(), r.complete, r.sources, pretty.String(),
-		w.dir, w.keys[demoConsumer], w.origin(), w.keys["till"], c.modules, kept)
-	return err
 }
 
 // listenOr listens on addr, or on a free port of the same host when addr is taken.

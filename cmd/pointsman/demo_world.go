@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"pointsman/cmd/backends/sim"
+	"pointsman/cmd/backends/store"
 	"pointsman/host"
 	"pointsman/host/broker"
 	"pointsman/host/consumer"
@@ -33,7 +34,10 @@ const (
 type demoWorld struct {
 	dir      string
 	ca       *sim.CA
+	people   *sim.Data
 	systems  []*sim.Listener
+	store    *store.Postgres // nil: the customer store is a file
+	keep     bool            // what was written stays
 	host     *host.Host
 	listener net.Listener
 	log      *os.File
@@ -43,7 +47,7 @@ type demoWorld struct {
 // newDemoWorld does what an admin does, in that order: back ends, secrets, keys, manifests,
 // broker. On an error it has ended what it began.
 func newDemoWorld(ctx context.Context, dir string, c demoConfig) (*demoWorld, error) {
-	w := &demoWorld{dir: dir, keys: map[string]string{}}
+	w := &demoWorld{dir: dir, keep: c.dir != "", keys: map[string]string{}, people: sim.NewData(demoSeed, demoCustomers)}
 	if err := w.begin(ctx, c); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -62,16 +66,24 @@ func (w *demoWorld) begin(ctx context.Context, c demoConfig) error {
 	if err := faults.Err(); err != nil {
 		return refused(err)
 	}
-	state := host.Config{Data: filepath.Join(w.dir, "data"), Pages: c.pages}
+	state := host.Config{Data: filepath.Join(w.dir, "data"), Databases: filepath.Join(w.dir, "databases"), Pages: c.pages}
 	keyring, err := openState(state)
 	if err != nil {
 		return err
 	}
-	moved, err := w.startSystems(set, state.Data, keyring)
+	secrets, err := secret.OpenStore(state.Data, keyring)
 	if err != nil {
 		return err
 	}
-	if err := w.copyManifests(c.manifests, moved); err != nil {
+	moved, err := w.startSystems(set, secrets)
+	if err != nil {
+		return err
+	}
+	rewritten, err := w.startStore(ctx, set, c, state.Databases, secrets)
+	if err != nil {
+		return err
+	}
+	if err := w.copyManifests(c.manifests, moved, rewritten); err != nil {
 		return err
 	}
 	keys, err := consumer.OpenKeys(state.Data, keyring.MAC)
@@ -86,19 +98,14 @@ func (w *demoWorld) begin(ctx context.Context, c demoConfig) error {
 	return w.startBroker(ctx, state, c)
 }
 
-// startSystems starts a simulation for every back end that the manifests name, each with a
+// startSystems starts a simulation for every HTTP origin that the manifests name, each with a
 // credential of its own that is sealed for the broker. It returns which origins had to move
 // because their port was taken.
-func (w *demoWorld) startSystems(set *manifest.Set, data string, keyring *secret.Keyring) (moved map[string]string, err error) {
-	secrets, err := secret.OpenStore(data, keyring)
-	if err != nil {
-		return nil, err
-	}
-	people := sim.NewData(demoSeed, demoCustomers)
+func (w *demoWorld) startSystems(set *manifest.Set, secrets *secret.Store) (moved map[string]string, err error) {
 	moved = map[string]string{}
 	for _, b := range set.Backends {
 		if b.HTTP == nil {
-			return nil, refused(fmt.Errorf("the demo simulates HTTP origins; back end %s is a database", b.Name))
+			continue
 		}
 		if b.HTTP.Auth == nil {
 			return nil, refused(fmt.Errorf("back end %s has no auth, but its simulation asks for a credential", b.Name))
@@ -112,13 +119,13 @@ func (w *demoWorld) startSystems(set *manifest.Set, data string, keyring *secret
 				return nil, refused(fmt.Errorf("back end %s: its simulation gives tokens to an OAuth client with a secret; see manifests/demo", b.Name))
 			}
 			name = o.Client.Secret
-			system = sim.Salesforce(people, sim.SalesforceConfig{ClientID: o.Client.ID, ClientSecret: token})
+			system = sim.Salesforce(w.people, sim.SalesforceConfig{ClientID: o.Client.ID, ClientSecret: token})
 		case "hubspot":
 			token = "pat-eu1-" + token
-			system = sim.HubSpot(people, sim.HubSpotConfig{Token: token})
+			system = sim.HubSpot(w.people, sim.HubSpotConfig{Token: token})
 		case "square":
 			token = "EAAA" + base64.RawURLEncoding.EncodeToString([]byte(token))
-			system = sim.Square(people, sim.SquareConfig{Token: token})
+			system = sim.Square(w.people, sim.SquareConfig{Token: token})
 		default:
 			return nil, refused(fmt.Errorf("the demo simulates salesforce, hubspot and square; the manifests name a back end %q", b.Name))
 		}
@@ -155,8 +162,9 @@ func (w *demoWorld) startSystem(system *sim.Server, origin string, moved map[str
 	return nil
 }
 
-// copyManifests puts the manifests and the CA that they name into the demo's folder.
-func (w *demoWorld) copyManifests(from string, moved map[string]string) error {
+// copyManifests puts the manifests and the CA that they name into the demo's folder, with the
+// origins that moved and the files that were rewritten.
+func (w *demoWorld) copyManifests(from string, moved map[string]string, rewritten map[string]string) error {
 	if err := w.write("manifests/ca.pem", w.ca.PEM()); err != nil {
 		return err
 	}
@@ -167,6 +175,9 @@ func (w *demoWorld) copyManifests(from string, moved map[string]string) error {
 		text, err := fs.ReadFile(rootFS(from), name)
 		if err != nil {
 			return err
+		}
+		if is, ok := rewritten[name]; ok {
+			text = []byte(is)
 		}
 		for was, is := range moved {
 			text = []byte(strings.ReplaceAll(string(text), was, is))
@@ -213,6 +224,11 @@ func (w *demoWorld) transport() *http.Transport {
 // close ends the simulated systems and the log. The broker is closed by who serves it.
 func (w *demoWorld) close() error {
 	var errs []error
+	if w.store != nil {
+		if err := w.store.Close(w.keep); err != nil {
+			errs = append(errs, fmt.Errorf("remove the table %s.%s: %w", store.Schema, store.Table, err))
+		}
+	}
 	for _, l := range w.systems {
 		errs = append(errs, l.Close())
 	}

@@ -53,7 +53,7 @@ func newRoot(s streams) *cobra.Command {
 Connectors and transforms are WebAssembly plugins that reach only what a manifest grants.
 
 Start here:
-  pointsman demo                    see it work: three simulated systems, one merged answer
+  pointsman demo                    see it work: simulated systems, a database, one merged answer
   pointsman validate DIR            check a folder of manifests
   pointsman serve --manifests DIR   run the broker
 

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pointsman/cmd/backends/sim"
+	"pointsman/cmd/backends/store"
 )
 
 // vendors is a broker on the demo's own manifests, with the simulated vendors behind it.
@@ -17,6 +19,14 @@ type vendors struct {
 	*running
 	salesforce, hubspot, square *sim.Server
 }
+
+// curious may be told of one customer a day.
+const curious = `---
+apiVersion: pointsman/v1
+kind: Consumer
+metadata: {name: curious}
+spec: {auth: {apiKey: {}}, scopes: [profile.read], subjects: 1/day}
+`
 
 func startVendors(t *testing.T) vendors {
 	t.Helper()
@@ -45,8 +55,12 @@ func startVendors(t *testing.T) vendors {
 	if err != nil {
 		t.Fatal(err)
 	}
+	databases := t.TempDir()
+	if err := store.WriteSQLite(t.Context(), filepath.Join(databases, "customers.db"), people.Store()); err != nil {
+		t.Fatal(err)
+	}
 	v.running = startBroker(t, ca, setup{
-		manifests: string(consumers), files: files, modules: buildPlugins(t), consumers: []string{"web-shop", "till"},
+		manifests: string(consumers) + curious, files: files, modules: buildPlugins(t), databases: databases, consumers: []string{"web-shop", "newsletter", "till", "curious"},
 		secrets: map[string]string{"salesforce-client": "salesforce-client-0123456789", "hubspot-token": "hubspot-token-0123456789", "square-token": "square-token-0123456789"},
 	})
 	return v
@@ -93,7 +107,7 @@ func TestVendors(t *testing.T) {
 			v.hubspot.Faults().Set(tt.fault)
 			got := v.get("web-shop", path)
 			v.hubspot.Faults().Clear()
-			if got.status != http.StatusOK || !strings.Contains(got.body, `"customer":"C-100042"`) || strings.Contains(got.body, `"hubspot"`) {
+			if got.status != http.StatusOK || !strings.Contains(got.body, `"customer":"ptr_customer_`) || strings.Contains(got.body, `"hubspot"`) {
 				t.Errorf("HubSpot: %v, want the profile without it", got)
 			}
 			if s := got.header.Get("Pointsman-Sources"); !strings.Contains(s, "hubspot;s="+tt.optional) || got.header.Get("Pointsman-Complete") != "?0" {
@@ -152,4 +166,47 @@ func TestVendors(t *testing.T) {
 			t.Errorf("the shop's route: %v, want 404", got)
 		}
 	})
+	t.Run("the customer store", func(t *testing.T) { testStore(t, v) })
+}
+
+// testStore: a customer is a pointer for each consumer, which only that consumer can come back
+// with; whom the store does not know is 404, as is what was never a pointer.
+func testStore(t *testing.T, v vendors) {
+	pointer := func(consumer, number string) string {
+		t.Helper()
+		got := v.get(consumer, "/v1/customers/"+number)
+		p := pointerIn([]byte(got.body))
+		if p == "" || strings.Contains(got.body, number) {
+			t.Fatalf("%s asks for %s: %v, want a pointer and no number", consumer, number, got)
+		}
+		return p
+	}
+	shops, unknown := pointer("web-shop", "C-100042"), pointer("web-shop", "C-100044")
+	tests := []struct {
+		name, consumer, customer string
+		status                   int
+		has, lacks               string
+	}{
+		{"the shop", "web-shop", shops, http.StatusOK, `"emails":["amelia.hart@example.com"]`, "C-100042"},
+		{"the newsletter", "newsletter", pointer("newsletter", "C-100042"), http.StatusOK, `"language":"en-US"`, "melia"},
+		{"the shop's pointer in the newsletter's hands", "newsletter", shops, http.StatusNotFound, "", "melia"},
+		{"the till", "till", shops, http.StatusNotFound, "", "melia"},
+		{"a customer whom the store does not know", "web-shop", unknown, http.StatusNotFound, "", "armen"},
+		{"a number", "web-shop", "C-100042", http.StatusNotFound, "", "melia"},
+	}
+	own := pointer("curious", "C-100042") // and from here on it may be told of nobody else
+	if got := v.get("curious", "/v1/customers/"+own+"/store"); got.status != http.StatusOK {
+		t.Errorf("the same customer by pointer: %v", got)
+	}
+	if got := v.get("curious", "/v1/customers/C-100043"); got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "subjects-spent") {
+		t.Errorf("one customer more than the budget: %v", got)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := v.get(tt.consumer, "/v1/customers/"+tt.customer+"/store")
+			if got.status != tt.status || !strings.Contains(got.body, tt.has) || strings.Contains(got.body, tt.lacks) {
+				t.Errorf("%v, want status %d with %q and without %q", got, tt.status, tt.has, tt.lacks)
+			}
+		})
+	}
 }

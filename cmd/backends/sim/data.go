@@ -47,6 +47,8 @@ type Data struct {
 	accountByID       map[string]int
 	accountByPhone    map[string]int
 	accountByCustomer map[string]int
+
+	store []StoreRow // by number
 }
 
 // NewData generates n customers, numbered from C-100000, from the seed alone: the same arguments give the same bytes,
@@ -82,6 +84,9 @@ func NewData(seed uint64, n int) *Data {
 			a := newAccount(r, p)
 			c.SquareID, c.SquareCustomerID, c.Phone = a.id, a.customerID, p.phone
 			d.accounts = append(d.accounts, a)
+		}
+		if row, known := newStoreRow(seed, i, p); known {
+			d.store = append(d.store, row)
 		}
 		d.customers = append(d.customers, c)
 	}

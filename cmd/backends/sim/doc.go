@@ -34,4 +34,7 @@
 //	C-100047  twice in Salesforce under the same customer number (a look-up by it answers 300), once elsewhere.
 //	C-100048  archived in HubSpot (404 unless archived=true), live elsewhere.
 //	C-100049  in both CRMs but in no loyalty programme.
+//
+// Data.Store are the same people as the shop's own database knows them, for package store to write into one. Of the
+// fixed customers C-100044 is missing there.
 package sim
