@@ -55,6 +55,12 @@ type rehearsal struct {
 
 // Call answers requests with the replies in turn, and refuses when there is none left.
 func (r *rehearsal) Call(capability, op string, _ []byte) []byte {
+	switch {
+	case op == "fetch":
+		return wire.Done([]byte(`{"parcel":1}`))
+	case capability == "parcel":
+		return rehearseParcel(op)
+	}
 	switch capability {
 	case "http", "sql":
 	case "pointer":
@@ -129,4 +135,17 @@ func rehearsePointer(op string) []byte {
 		return wire.Done([]byte(`{"id":"rehearsed"}`))
 	}
 	return wire.Done([]byte(`{"pointer":"ptr_rehearsed"}`))
+}
+
+// rehearseParcel answers as if there were one document.
+func rehearseParcel(op string) []byte {
+	switch op {
+	case "read", "status":
+		return wire.Done([]byte("{}"))
+	case "has":
+		return wire.Done([]byte(`{"has":true}`))
+	case "size":
+		return wire.Done([]byte(`{"size":2}`))
+	}
+	return wire.Done([]byte(`{"parcel":1}`))
 }

@@ -30,6 +30,23 @@ type Rows struct {
 // Transient if the database could not be reached in time. A statement that writes and failed
 // with Transient may have been done.
 func (h *Host) Query(s Statement) (*Rows, error) {
+	request, err := s.request()
+	if err != nil {
+		return nil, err
+	}
+	payload, err := wire.ParseReply(h.sqlQuery(request))
+	if err != nil {
+		return nil, hostError(err)
+	}
+	var reply wire.SQLReply
+	if err := json.Unmarshal(payload, &reply); err != nil {
+		return nil, hostError(err)
+	}
+	return &Rows{rows: reply.Rows, Count: reply.Count, Truncated: reply.Truncated, Affected: reply.Affected}, nil
+}
+
+// request is s as the host takes it.
+func (s Statement) request() ([]byte, error) {
 	q := wire.SQLQuery{Backend: s.Backend, Statement: s.Name, Choices: s.Choices}
 	if len(s.Args) > 0 {
 		q.Args = make(map[string]json.RawMessage, len(s.Args))
@@ -45,15 +62,7 @@ func (h *Host) Query(s Statement) (*Rows, error) {
 	if err != nil { // strings and JSON always marshal
 		return nil, Errorf(Permanent, "the query cannot be written as JSON")
 	}
-	payload, err := wire.ParseReply(h.sqlQuery(request))
-	if err != nil {
-		return nil, hostError(err)
-	}
-	var reply wire.SQLReply
-	if err := json.Unmarshal(payload, &reply); err != nil {
-		return nil, hostError(err)
-	}
-	return &Rows{rows: reply.Rows, Count: reply.Count, Truncated: reply.Truncated, Affected: reply.Affected}, nil
+	return request, nil
 }
 
 // Len is how many rows there are to decode.

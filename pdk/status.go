@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pointsman/pdk/wire"
 )
 
 // maxRetryAfter bounds what a back end can ask for: a day, after which any quota we know of
@@ -19,19 +21,13 @@ const maxRetryAfter = 24 * time.Hour
 //	408, 425, 500 to 599 transient
 //	anything else        permanent
 func (r *Reply) Err() error {
-	switch s := r.Status; {
-	case s >= 200 && s <= 299:
+	switch code := wire.CodeOf(r.Status); code {
+	case "":
 		return nil
-	case s == 401 || s == 403:
-		return Errorf(Auth, "the back end answered %d", s)
-	case s == 404:
-		return Errorf(NotFound, "the back end answered %d", s)
-	case s == 429:
+	case wire.RateLimited:
 		return RateLimited(r.RetryAfter(time.Now()))
-	case s == 408 || s == 425 || s >= 500 && s <= 599:
-		return Errorf(Transient, "the back end answered %d", s)
 	default:
-		return Errorf(Permanent, "the back end answered %d", s)
+		return Errorf(code, "the back end answered %d", r.Status)
 	}
 }
 

@@ -105,8 +105,14 @@ func TestModulesImportNoMoreThanTheyWant(t *testing.T) {
 				got[name] = true
 			}
 		}
+		request := "pointsman:http.request"
+		if about.Wants.Parcel != nil {
+			request = "pointsman:http.fetch"
+			want["pointsman:rt.reply_read"] = true
+			maps.DeleteFunc(got, func(name string, _ bool) bool { return strings.HasPrefix(name, "pointsman:parcel.") })
+		}
 		if len(about.Wants.HTTP) > 0 {
-			want["pointsman:http.request"], want["pointsman:rt.reply_read"] = true, true
+			want[request], want["pointsman:rt.reply_read"] = true, true
 		}
 		if len(about.Wants.SQL) > 0 {
 			want["pointsman:sql.query"], want["pointsman:rt.reply_read"] = true, true

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,15 +36,44 @@ func (w *world) prepare(ctx context.Context, o options, c config) error {
 	if err := w.makeDatabases(ctx, o.manifests); err != nil {
 		return err
 	}
+	// The same with plugins that read what they hand on.
+	if err := os.CopyFS(filepath.Join(w.dir, "bytes"), os.DirFS(filepath.Join(w.dir, "manifests"))); err != nil {
+		return err
+	}
+	if err := w.write("bytes/plugins.yaml", bytesPlugins); err != nil {
+		return err
+	}
 	for name, secret := range map[string]string{"salesforce": "salesforce-client", "hubspot": "hubspot-token", "square": "square-token"} {
 		if _, err := pointsman(ctx, o, c.Backends[name].Token, "secret", "set", secret, "--data", w.data()); err != nil {
 			return err
 		}
 	}
 	key, err := pointsman(ctx, o, "", "consumer", "key", "bench", "--data", w.data())
+	if err != nil {
+		return err
+	}
 	w.key = strings.TrimSpace(key)
-	return err
+	return copyPrivately(w.data()+"-bytes", w.data()) // the same keys and secrets
 }
+
+// copyPrivately copies a folder whose files nobody else may read.
+func copyPrivately(to, from string) error {
+	return fs.WalkDir(os.DirFS(from), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return errors.Join(err, os.MkdirAll(filepath.Join(to, name), 0o700))
+		}
+		text, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, name), text, 0o600)
+	})
+}
+
+// bytesPlugins are the demo's plugins, but for those that hand on what they cannot read.
+//
+//go:embed bytes.yaml
+var bytesPlugins []byte
 
 // copyManifests puts the manifests into the broker's folder, with the origins that the back
 // ends have here and with a consumer of our own.

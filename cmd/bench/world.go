@@ -78,7 +78,9 @@ func (w *world) start(ctx context.Context, o options) (err error) {
 		}
 		w.contenders = append(w.contenders, contender{name: name, address: address, pid: pid})
 	}
-	return w.startPointsman(ctx, o)
+	return errors.Join(
+		w.startPointsman(ctx, o, "pointsman", "manifests", w.data()),
+		w.startPointsman(ctx, o, "bytes", "bytes", w.data()+"-bytes"))
 }
 
 // clientTLS is how contenders are asked: HTTP/1.1, as load speaks it.
@@ -130,16 +132,17 @@ func (w *world) startSelf(ctx context.Context, part string, c config, where any)
 	return cmd.Process.Pid, nil
 }
 
-func (w *world) startPointsman(ctx context.Context, o options) error {
+// startPointsman starts the broker on the manifests in a folder of w.
+func (w *world) startPointsman(ctx context.Context, o options, name, manifests, data string) error {
 	cmd := exec.Command(o.pointsman, "serve",
-		"--manifests", filepath.Join(w.dir, "manifests"), "--modules", o.modules, "--data", w.data(), "--databases", filepath.Join(w.dir, "databases"), "--listen", "127.0.0.1:0",
+		"--manifests", filepath.Join(w.dir, manifests), "--modules", o.modules, "--data", data, "--databases", filepath.Join(w.dir, "databases"), "--listen", "127.0.0.1:0",
 		"--tls-cert", filepath.Join(w.dir, "cert.pem"), "--tls-key", filepath.Join(w.dir, "key.pem"))
 	p, address, err := start(ctx, cmd, regexp.MustCompile(`msg="serving consumers" address=(\S+)`))
 	if err != nil {
 		return fmt.Errorf("start pointsman: %w", err)
 	}
 	w.processes = append(w.processes, p)
-	w.contenders = append(w.contenders, contender{name: "pointsman", address: address, pid: cmd.Process.Pid, pointers: true})
+	w.contenders = append(w.contenders, contender{name: name, address: address, pid: cmd.Process.Pid, pointers: true})
 	return nil
 }
 

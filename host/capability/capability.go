@@ -5,9 +5,11 @@ package capability
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"pointsman/host/broker"
 	"pointsman/host/grant"
+	"pointsman/host/parcel"
 	"pointsman/pdk/wire"
 )
 
@@ -53,6 +55,19 @@ type Planned struct {
 	Yields broker.Labels
 	// Do has the effect and returns the operation's payload.
 	Do func(ctx context.Context) ([]byte, error)
+	// Promise is set instead of Do where the answer becomes a parcel: the plugin gets its
+	// number at once, as wire.Parcel, and nothing of the answer.
+	Promise *Promise
+	// Carries returns the labels of parcels that go out with this use, which the plugin need not
+	// have seen: Clear is asked for them, too. nil means that none goes out.
+	Carries func(ctx context.Context) (broker.Labels, error)
+}
+
+// Promise is an effect whose answer stays on the host.
+type Promise struct {
+	Facts parcel.Facts // of the answer
+	// Fetch has the effect and returns the answer. It returns soon after ctx ends.
+	Fetch func(ctx context.Context) (parcel.Value, error)
 }
 
 // Said is the Err of a *broker.Error whose own word a plugin is told in place of the one for
@@ -60,3 +75,22 @@ type Planned struct {
 type Said struct{ Code wire.Code }
 
 func (s *Said) Error() string { return "the plugin says " + string(s.Code) }
+
+// Failed is what a plugin's word for a failure comes to for the request; late says that a back
+// end was too slow. after is how long to wait.
+func Failed(code wire.Code, late bool, after time.Duration) *broker.Error {
+	kind := broker.Upstream
+	switch code {
+	case wire.NotFound:
+		kind = broker.NotFound
+	case wire.Denied:
+		kind = broker.Denied
+	case wire.RateLimited:
+		kind = broker.Unavailable
+	case wire.Transient:
+		if late {
+			kind = broker.UpstreamTimeout
+		}
+	}
+	return &broker.Error{Kind: kind, Err: &Said{Code: code}, After: after}
+}

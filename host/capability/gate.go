@@ -11,6 +11,7 @@ import (
 	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/grant"
+	"pointsman/host/parcel"
 	"pointsman/host/sandbox"
 	"pointsman/pdk/wire"
 )
@@ -117,7 +118,7 @@ func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op
 	planned, err := op(request)
 	use.Resource = planned.Resource
 	if err == nil {
-		err = cleared(call, planned)
+		err = cleared(ctx, call, planned)
 	}
 	if err != nil {
 		return nil, g.refuse(ctx, call, use, err)
@@ -125,6 +126,9 @@ func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op
 	use.Decision = audit.Allowed
 	if err := g.record(ctx, call, use); err != nil {
 		return nil, err
+	}
+	if planned.Promise != nil {
+		return g.promise(ctx, call, *use, planned.Promise)
 	}
 	payload, err := planned.Do(ctx)
 	if err != nil {
@@ -138,16 +142,70 @@ func (g *Gate) pass(ctx context.Context, call broker.Call, use *audit.Use, op Op
 	return payload, nil
 }
 
+// promise has the effect on a goroutine of its own and gives the plugin the number of what
+// comes of it. What comes of it is recorded and reported as if the plugin had waited.
+func (g *Gate) promise(ctx context.Context, call broker.Call, use audit.Use, p *Promise) ([]byte, error) {
+	h, err := parcel.TableFrom(ctx).Begin(p.Facts, func(ctx context.Context) (parcel.Value, error) {
+		v, err := g.fetch(ctx, call, use, p)
+		if broker.KindOf(err) == broker.UpstreamTimeout && err != nil {
+			call.Witness.SawTimeout()
+		}
+		return v, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return Number(h), nil
+}
+
+func (g *Gate) fetch(ctx context.Context, call broker.Call, use audit.Use, p *Promise) (v parcel.Value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &broker.Error{Kind: broker.Internal, Err: fmt.Errorf("%s.%s panicked: %s\n%s", use.Capability, use.Op, panicWord(r), debug.Stack())}
+			g.Fault(call, use.Resource, err)
+		}
+	}()
+	if v, err = p.Fetch(ctx); err == nil {
+		return v, nil
+	}
+	if said, ok := errors.AsType[*Said](err); !ok || said == nil { // what a back end's status means is no fault of ours
+		g.Fault(call, use.Resource, err)
+	}
+	if broker.KindOf(err) == broker.Denied {
+		return parcel.Value{}, g.refuse(ctx, call, &use, err)
+	}
+	return parcel.Value{}, err
+}
+
+// Number is the payload that gives a plugin a parcel.
+func Number(h parcel.Handle) []byte {
+	return append(h.Append([]byte(`{"parcel":`)), '}')
+}
+
 // cleared refuses a use by which data could leave that its power is not cleared for.
-func cleared(call broker.Call, planned Planned) error {
+func cleared(ctx context.Context, call broker.Call, planned Planned) error {
 	if planned.Inward {
 		return nil
 	}
 	if missing := call.Seen.Labels().Minus(planned.Clear); !missing.Empty() {
-		return &broker.Error{Kind: broker.Denied, Err: &uncleared{missing}, Detail: fmt.Sprintf(
-			"the plugin has seen data labelled %v, and this grant is not cleared for it; clear would list the labels", missing)}
+		return lacks("has seen", missing)
+	}
+	if planned.Carries == nil {
+		return nil
+	}
+	carried, err := planned.Carries(ctx)
+	if err != nil {
+		return err
+	}
+	if missing := carried.Minus(planned.Clear); !missing.Empty() {
+		return lacks("sends", missing)
 	}
 	return nil
+}
+
+func lacks(does string, missing broker.Labels) error {
+	return &broker.Error{Kind: broker.Denied, Err: &uncleared{missing}, Detail: fmt.Sprintf(
+		"the plugin %s data labelled %v, and this grant is not cleared for it; clear would list the labels", does, missing)}
 }
 
 // uncleared is the cause of a refusal for want of clearance.
@@ -165,7 +223,7 @@ func (g *Gate) passUnrecorded(ctx context.Context, call broker.Call, use *audit.
 		return nil, err
 	}
 	use.Resource = planned.Resource
-	if err := cleared(call, planned); err != nil {
+	if err := cleared(ctx, call, planned); err != nil {
 		// The power's own uses are not worth a record; that data was kept from leaving is.
 		if call.Seen.FirstRefusal(use.Capability) {
 			return nil, g.refuse(ctx, call, use, err)

@@ -74,6 +74,7 @@ type Wants struct {
 	KV       bool
 	Call     []string // "plugin.function"
 	Pointer  []Pointer
+	Parcel   bool
 	Log      bool
 }
 

@@ -90,6 +90,8 @@ func narrow(capability string, raw json.RawMessage, wants Wants) (json.RawMessag
 		return narrowCall(raw, wants)
 	case "pointer":
 		return narrowPointer(raw, wants)
+	case "parcel":
+		return narrowParcel(raw, wants)
 	case "log":
 		return narrowLog(raw, wants)
 	}

@@ -37,6 +37,11 @@ type kv struct {
 	Clear []string `json:"clear,omitempty"` // labels
 }
 
+// parcel is a parcel grant.
+type parcel struct {
+	View View `json:"view,omitzero"` // of the parcels in its input
+}
+
 // log is a log grant.
 type log struct {
 	Clear []string `json:"clear,omitempty"` // labels
@@ -90,6 +95,20 @@ func narrowKV(raw json.RawMessage, wants Wants) (json.RawMessage, error) {
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	return json.Marshal(g)
+}
+
+func narrowParcel(raw json.RawMessage, wants Wants) (json.RawMessage, error) {
+	var g *parcel
+	if err := decode(raw, &g); err != nil {
+		return nil, fmt.Errorf("grants.parcel: %w", err)
+	}
+	if g == nil {
+		return nil, errors.New("grants.parcel: it takes no settings but view: {}")
+	}
+	if wants.Declared && !wants.Parcel {
+		return nil, errors.New(`capability "parcel" is granted but the plugin does not want it`)
 	}
 	return json.Marshal(g)
 }

@@ -10,25 +10,21 @@ import (
 	"pointsman/host/view"
 )
 
-// Opens reports whether a plugin gets what the pointers of a domain point at.
-type Opens func(plugin, domain string) bool
-
-// Compile turns a route into a plan. nil for opens means that no plugin opens anything. A
-// route from manifest.Load compiles; the errors are
+// Compile turns a route into a plan. A route from manifest.Load compiles; the errors are
 // those of a route that was put together otherwise: an unknown or repeated name, steps
 // that wait for each other, a value that is not JSON.
-func Compile(r *manifest.Route, opens Opens) (*Plan, error) {
-	if opens == nil {
-		opens = func(string, string) bool { return false }
+func Compile(r *manifest.Route, plugins Plugins) (*Plan, error) {
+	if plugins == nil {
+		plugins = plain{}
 	}
-	p, err := compile(r, opens)
+	p, err := compile(r, plugins)
 	if err != nil {
 		return nil, fmt.Errorf("compile route %s: %w", r.Name, err)
 	}
 	return p, nil
 }
 
-func compile(r *manifest.Route, opens Opens) (*Plan, error) {
+func compile(r *manifest.Route, plugins Plugins) (*Plan, error) {
 	if r.Deadline <= 0 {
 		return nil, fmt.Errorf("it has no deadline")
 	}
@@ -59,20 +55,28 @@ func compile(r *manifest.Route, opens Opens) (*Plan, error) {
 		if p.steps[i].view, err = viewOf(s.View); err != nil {
 			return nil, fmt.Errorf("step %s: view: %w", s.Name, err)
 		}
-		opened := func(name string) bool {
+		takes := takes{opened: func(name string) bool {
 			domain := r.Params[name].Pointer
-			return domain != "" && opens(s.Plugin, domain)
-		}
-		if p.steps[i].input, err = names.template(with, opened); err != nil {
+			return domain != "" && plugins.Opens(s.Plugin, domain)
+		}}
+		takes.reads, p.steps[i].moves = plugins.Moves(s.Plugin)
+		takes.text = !p.steps[i].moves
+		if p.steps[i].input, err = names.template(with, takes); err != nil {
 			return nil, fmt.Errorf("step %s: %w", s.Name, err)
 		}
 	}
 	var err error
-	if p.answer, err = names.template(r.Answer, func(string) bool { return false }); err != nil {
+	if p.answer, err = names.template(r.Answer, takes{text: true}); err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
 	return p, p.connect()
 }
+
+// plain is plugins that open and move nothing.
+type plain struct{}
+
+func (plain) Opens(string, string) bool      { return false }
+func (plain) Moves(string) (view.View, bool) { return view.View{}, false }
 
 // labelsOf is the set of a label that may be missing.
 func labelsOf(label string) broker.Labels {
@@ -94,15 +98,20 @@ func viewOf(p manifest.Paths) (view.View, error) {
 // connect fills in who waits for whom, and refuses circles.
 func (p *Plan) connect() error {
 	for i := range p.steps {
-		from := map[int]bool{}
+		early := map[int]bool{} // of a step that the input refers to, whether its promise will do
 		for _, part := range p.steps[i].input {
 			if part.kind == stepRef {
-				from[part.index] = true
+				before, again := early[part.index]
+				early[part.index] = part.parcel && part.whole && (before || !again)
 			}
 		}
-		p.steps[i].waits = len(from)
-		for _, j := range slices.Sorted(maps.Keys(from)) {
-			p.steps[j].next = append(p.steps[j].next, i)
+		p.steps[i].waits = len(early)
+		for _, j := range slices.Sorted(maps.Keys(early)) {
+			if early[j] {
+				p.steps[j].early = append(p.steps[j].early, i)
+			} else {
+				p.steps[j].next = append(p.steps[j].next, i)
+			}
 		}
 	}
 	waits := make([]int, len(p.steps))
@@ -113,7 +122,7 @@ func (p *Plan) connect() error {
 		}
 	}
 	for n := 0; n < len(ready); n++ {
-		for _, j := range p.steps[ready[n]].next {
+		for _, j := range slices.Concat(p.steps[ready[n]].next, p.steps[ready[n]].early) {
 			if waits[j]--; waits[j] == 0 {
 				ready = append(ready, j)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"pointsman/host/broker"
 	"pointsman/host/manifest"
+	"pointsman/host/parcel"
 	"pointsman/host/pipeline"
 )
 
@@ -131,7 +132,7 @@ type recorder struct {
 	active int                      // guarded by mu
 }
 
-func (r *recorder) Run(ctx context.Context, call pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
+func (r *recorder) Run(ctx context.Context, call pipeline.StepCall, input pipeline.Input) (*parcel.Parcel, error) {
 	r.mu.Lock()
 	r.calls[call.Step]++
 	r.starts[call.Step] = time.Since(r.began)
@@ -146,9 +147,9 @@ func (r *recorder) Run(ctx context.Context, call pipeline.StepCall, input pipeli
 	n := r.graph.nodes[slices.IndexFunc(r.graph.nodes, func(n *node) bool { return n.name == call.Step })]
 	out, err := says(n.output(), n.takes)(ctx)
 	if err == nil && n.kind != broker.Internal {
-		return pipeline.Document{}, &broker.Error{Kind: n.kind}
+		return nil, &broker.Error{Kind: n.kind}
 	}
-	return pipeline.Document{Text: []byte(out)}, err
+	return document(out, err)
 }
 
 // Whatever the graph: a step runs at most once, at the very moment when the last step that

@@ -8,18 +8,25 @@ import (
 
 	"pointsman/host/broker"
 	"pointsman/host/manifest"
+	"pointsman/host/parcel"
 	"pointsman/host/pipeline"
+	"pointsman/host/view"
 )
 
 // labeller answers documents and remembers what it was handed.
 type labeller struct {
-	out map[string]pipeline.Document
-	in  map[string]pipeline.Document // the steps of the routes here run one after the other
+	out map[string]pipeline.Input
+	in  map[string]pipeline.Input // the steps of the routes here run one after the other
 }
 
-func (l *labeller) Run(_ context.Context, step pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
+func (l *labeller) Run(_ context.Context, step pipeline.StepCall, input pipeline.Input) (*parcel.Parcel, error) {
 	l.in[step.Step] = input
-	return l.out[step.Step], nil
+	out := l.out[step.Step]
+	v, err := parcel.Parse(out.Text)
+	if err != nil {
+		return nil, err
+	}
+	return parcel.Of(v, parcel.Facts{Labels: view.LabelAll(out.Labels)}), nil
 }
 
 func labels(names ...string) broker.Labels { return broker.NewLabels(names...) }
@@ -39,7 +46,7 @@ func TestLabelsTravel(t *testing.T) {
 		},
 		Answer: list(ref("of-both"), ref("of-none"), ref("of-field")),
 	}
-	run := &labeller{in: map[string]pipeline.Document{}, out: map[string]pipeline.Document{
+	run := &labeller{in: map[string]pipeline.Input{}, out: map[string]pipeline.Input{
 		"by-page":  {Text: []byte(`{"missing":null}`), Labels: labels("loyalty.balance")},
 		"by-email": {Text: []byte(`{}`), Labels: labels("pii.contact", "pii.identity")},
 		"of-field": {Text: []byte(`1`)}, // a transform whose labels an admin took away
@@ -71,7 +78,7 @@ type serial struct {
 	turn chan struct{}
 }
 
-func (s *serial) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
+func (s *serial) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Input) (*parcel.Parcel, error) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 	return s.labeller.Run(ctx, step, input)
@@ -87,7 +94,7 @@ func TestStepView(t *testing.T) {
 		},
 		Answer: list(ref("crm.id"), ref("crm.name"), ref("crm.mails")),
 	}
-	run := &labeller{in: map[string]pipeline.Document{}, out: map[string]pipeline.Document{
+	run := &labeller{in: map[string]pipeline.Input{}, out: map[string]pipeline.Input{
 		"crm": {Text: []byte(`{"id":1,"name":"canary","mails":[{"kind":"home","to":"canary"}]}`)}, "next": {Text: []byte("null")},
 	}}
 	result, err := compile(t, r).Run(t.Context(), steps(run), nil)
@@ -98,6 +105,12 @@ func TestStepView(t *testing.T) {
 		t.Errorf("a step that refers to a field that is not let out was run with %s", in.Text)
 	}
 }
+
+// opener is plugins of which crm opens the pointers of customers.
+type opener struct{}
+
+func (opener) Opens(plugin, domain string) bool { return plugin == "crm" && domain == "customer" }
+func (opener) Moves(string) (view.View, bool)   { return view.View{}, false }
 
 // TestPointerParameter: who may open a pointer gets what it points at, with its label; all
 // others get the pointer, which has none.
@@ -111,12 +124,11 @@ func TestPointerParameter(t *testing.T) {
 		},
 		Answer: list(ref("params.customer"), ref("opens"), ref("moves")),
 	}
-	opens := func(plugin, domain string) bool { return plugin == "crm" && domain == "customer" }
-	plan, err := pipeline.Compile(r, opens)
+	plan, err := pipeline.Compile(r, opener{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := &labeller{in: map[string]pipeline.Document{}, out: map[string]pipeline.Document{"opens": {Text: []byte("1")}, "moves": {Text: []byte("2")}}}
+	run := &labeller{in: map[string]pipeline.Input{}, out: map[string]pipeline.Input{"opens": {Text: []byte("1")}, "moves": {Text: []byte("2")}}}
 	result, err := plan.Run(t.Context(), steps(run), map[string]pipeline.Param{"customer": {Value: "ptr_customer_x", Opened: "C-1"}})
 	if err != nil {
 		t.Fatal(err)

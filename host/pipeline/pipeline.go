@@ -7,24 +7,38 @@ import (
 	"time"
 
 	"pointsman/host/broker"
+	"pointsman/host/parcel"
 	"pointsman/host/view"
 )
 
 // Runner calls the function of a plugin.
 type Runner interface {
 	// Run gives input, whose text nobody changes any more, to the function that step names,
-	// and returns its output, whose text the pipeline then owns. It returns soon after ctx
-	// ends: the pipeline waits for it. It is called concurrently.
+	// and returns its output: what is there, or a promise of it. The output is settled soon
+	// after ctx ends, and Run returns soon after that: the pipeline waits for both. It is
+	// called concurrently.
 	//
-	// Whose fault an error is says the *broker.Error in its chain; any other error is
-	// Internal. NotFound means that there is no such record.
-	Run(ctx context.Context, step StepCall, input Document) (output Document, err error)
+	// Whose fault an error is says the *broker.Error in its chain, of what settles the output,
+	// too; any other error is Internal. NotFound means that there is no such record.
+	Run(ctx context.Context, step StepCall, input Input) (output *parcel.Parcel, err error)
 }
 
-// Document is a JSON text with the labels of all that it was made of.
-type Document struct {
-	Text   []byte
+// Input is what a step hands to its plugin.
+type Input struct {
+	Text   []byte // JSON
 	Labels broker.Labels
+	// Parcels are the documents that stand in the text as {"$parcel": number}; nil for a
+	// plugin that does not take any. The runner closes it.
+	Parcels *parcel.Table
+}
+
+// Plugins says what plugins take of their inputs. nil means that none opens or moves anything.
+type Plugins interface {
+	// Opens reports whether a plugin gets what the pointers of a domain point at.
+	Opens(plugin, domain string) bool
+	// Moves reports whether a plugin takes the outputs of steps as parcels, and what of its
+	// input it may read nevertheless. What may be read whole is handed over as text.
+	Moves(plugin string) (reads view.View, ok bool)
 }
 
 // Param is the value of a parameter in one request.
@@ -74,18 +88,21 @@ type param struct {
 type step struct {
 	call     StepCall
 	input    template
+	moves    bool      // takes parcels
 	view     view.View // of the output
 	required bool
 	deadline time.Duration // 0: only the route's
-	waits    int           // number of steps whose output the input needs
-	next     []int         // steps that wait for this one, ascending
+	waits    int           // number of steps that the input refers to
+	next     []int         // steps that wait for the end of this one, ascending
+	early    []int         // steps that wait for its promise only, ascending
 }
 
 // Run runs the plan once, with the values of the route's parameters, and returns when
 // every step it started has ended.
 //
 // A step starts as soon as the steps that it refers to have ended, and ends with its own
-// deadline or the route's. If a required step fails, those still running are stopped and
+// deadline or the route's. One whose plugin takes parcels does not wait for the end of the
+// steps that it refers to as a whole: it starts when they have promised their output. If a required step fails, those still running are stopped and
 // the error is a *broker.Error whose kind says why; the result then has the sources only.
 // The failure of any other step is an outcome: to those who refer to the whole step it is
 // null, and those who refer into it are not run. In the answer, what leads to nothing is

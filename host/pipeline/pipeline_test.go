@@ -15,6 +15,7 @@ import (
 
 	"pointsman/host/broker"
 	"pointsman/host/manifest"
+	"pointsman/host/parcel"
 	"pointsman/host/pipeline"
 )
 
@@ -70,7 +71,7 @@ type runner struct {
 	calls map[string][]string // guarded by mu; the inputs by step
 }
 
-func (r *runner) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
+func (r *runner) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Input) (*parcel.Parcel, error) {
 	r.mu.Lock()
 	if r.calls == nil {
 		r.calls = map[string][]string{}
@@ -78,7 +79,19 @@ func (r *runner) Run(ctx context.Context, step pipeline.StepCall, input pipeline
 	r.calls[step.Step] = append(r.calls[step.Step], string(input.Text))
 	r.mu.Unlock()
 	out, err := r.steps[step.Step](ctx)
-	return pipeline.Document{Text: []byte(out)}, err
+	return document(out, err)
+}
+
+// document is a text as a runner returns it.
+func document(text string, err error) (*parcel.Parcel, error) {
+	if err != nil {
+		return nil, err
+	}
+	v, err := parcel.Parse([]byte(text))
+	if err != nil {
+		return nil, &broker.Error{Kind: broker.Upstream, Err: err}
+	}
+	return parcel.Of(v, parcel.Facts{}), nil
 }
 
 type play = func(context.Context) (string, error)
@@ -435,8 +448,8 @@ func BenchmarkRun(b *testing.B) {
 // echo answers at once.
 type echo struct{}
 
-var echoed = []byte(`{"name":"Ann","links":{"member":"m-1"},"orders":[1,2,3]}`)
+var echoed, _ = parcel.Parse([]byte(`{"name":"Ann","links":{"member":"m-1"},"orders":[1,2,3]}`))
 
-func (echo) Run(context.Context, pipeline.StepCall, pipeline.Document) (pipeline.Document, error) {
-	return pipeline.Document{Text: echoed}, nil
+func (echo) Run(context.Context, pipeline.StepCall, pipeline.Input) (*parcel.Parcel, error) {
+	return parcel.Of(echoed, parcel.Facts{}), nil
 }

@@ -10,13 +10,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"pointsman/host/broker"
+	"pointsman/host/parcel"
+	"pointsman/host/view"
 )
 
 // bind returns the route's parameters as JSON texts.
 func (p *Plan) bind(params map[string]Param) (v values, err error) {
 	v = values{
-		params: make([]Document, len(p.params)), opened: make([]Document, len(p.params)),
-		steps: make([]Document, len(p.steps)),
+		params: make([]value, len(p.params)), opened: make([]value, len(p.params)),
+		steps: make([]*parcel.Parcel, len(p.steps)),
 	}
 	for i, d := range p.params {
 		given, ok := params[d.name]
@@ -27,33 +29,39 @@ func (p *Plan) bind(params map[string]Param) (v values, err error) {
 		default:
 			continue
 		}
-		v.params[i].Text, err = jsontext.AppendQuote(nil, given.Value)
+		v.params[i].text, err = jsontext.AppendQuote(nil, given.Value)
 		if err == nil && d.pointer {
-			v.opened[i].Text, err = jsontext.AppendQuote(nil, given.Opened)
+			v.opened[i].text, err = jsontext.AppendQuote(nil, given.Opened)
 		}
 		if err != nil {
 			return v, &broker.Error{Kind: broker.Invalid, Detail: "parameter " + d.name + " is not UTF-8", Err: err}
 		}
 		if d.pointer {
-			v.opened[i].Labels = d.labels // a pointer itself means nothing
+			v.opened[i].labels = d.labels // a pointer itself means nothing
 		} else {
-			v.params[i].Labels = d.labels
+			v.params[i].labels = d.labels
 		}
 	}
 	return v, nil
 }
 
 // run is one run of a plan. Only the goroutine of Plan.Run touches waiting and failure.
-// A step's goroutine writes its own entry of ends and values.steps, before it says that
-// it is done; others read them after that.
+// A step's goroutine writes its own entry of values.steps before it says that it promised it,
+// and its entry of ends before it says that it is done; others read them after that.
 type run struct {
 	plan    *Plan
 	runner  Runner
 	values  values
 	ends    []end
-	done    chan int // a step that ended; has room for all
-	waiting []int    // for each step, how many it still waits for
-	failure error    // of the first required step that failed
+	news    chan news // of steps; has room for all
+	waiting []int     // for each step, how many it still waits for
+	failure error     // of the first required step that failed
+}
+
+// news is that a step promised its output, or ended.
+type news struct {
+	step  int
+	ended bool
 }
 
 // end is how a step ended. The zero end is that of a step that was not run.
@@ -68,7 +76,7 @@ func newRun(p *Plan, runner Runner, v values) *run {
 	r := &run{
 		plan: p, runner: runner,
 		values: v,
-		ends:   make([]end, n), done: make(chan int, n), waiting: make([]int, n),
+		ends:   make([]end, n), news: make(chan news, 2*n), waiting: make([]int, n),
 	}
 	for i := range p.steps {
 		r.waiting[i] = p.steps[i].waits
@@ -89,18 +97,34 @@ func (r *run) all(ctx context.Context) (Result, error) {
 			start(i)
 		}
 	}
-	for ; running > 0; running-- {
-		i := <-r.done
-		if r.failure == nil && r.ends[i].err != nil && r.plan.steps[i].required {
+	promised := make([]bool, len(r.ends))
+	for running > 0 {
+		n := <-r.news
+		i, s := n.step, &r.plan.steps[n.step]
+		if n.ended {
+			running--
+		}
+		if n.ended && r.failure == nil && r.ends[i].err != nil && s.required {
 			r.failure = r.failed(i)
 			stop()
 		}
 		if r.failure != nil || canceled(ctx) {
 			continue
 		}
-		for _, j := range r.plan.steps[i].next {
+		ready := func(j int) {
 			if r.waiting[j]--; r.waiting[j] == 0 {
 				start(j)
+			}
+		}
+		if !promised[i] { // one that fails before it promised anything has ended for these, too
+			promised[i] = true
+			for _, j := range s.early {
+				ready(j)
+			}
+		}
+		if n.ended {
+			for _, j := range s.next {
+				ready(j)
 			}
 		}
 	}
@@ -117,7 +141,7 @@ func (r *run) all(ctx context.Context) (Result, error) {
 	case r.failure != nil:
 		return result, r.failure
 	}
-	answer, _, err := r.plan.answer.fill(r.values)
+	answer, _, err := r.plan.answer.fill(r.values, nil)
 	if err != nil {
 		return result, &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("answer: %w", err)}
 	}
@@ -139,11 +163,19 @@ func (r *run) step(ctx context.Context, i int) {
 	s := &r.plan.steps[i]
 	began := time.Now()
 	e := end{outcome: broker.Failed, err: errEnded} // if the runner calls runtime.Goexit
+	var promise func(parcel.Value, error)           // settles what was promised
 	defer func() {
 		r.ends[i] = e
-		r.done <- i
+		if promise != nil { // a runner that ended its goroutine
+			promise(parcel.Value{}, e.err)
+		}
+		r.news <- news{i, true}
 	}()
-	input, whole, err := s.input.fill(r.values)
+	var parcels *parcel.Table
+	if s.moves {
+		parcels = parcel.NewTable()
+	}
+	input, whole, err := s.input.fill(r.values, parcels)
 	if err != nil {
 		e = end{outcome: broker.Failed, err: &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("input: %w", err)}}
 		return
@@ -158,18 +190,32 @@ func (r *run) step(ctx context.Context, i int) {
 		defer stop()
 	}
 	output, err := r.call(ctx, s, input)
+	if err != nil {
+		e.elapsed = time.Since(began)
+		e.outcome, e.err = judge(ctx, err)
+		return
+	}
+	if !output.Settled() {
+		// What others were promised is what this step comes to: all of them see the same.
+		r.values.steps[i], promise = parcel.Pending(output.Facts())
+		r.news <- news{i, false}
+	}
+	v, err := output.Wait(ctx)
 	e.elapsed = time.Since(began)
 	e.outcome, e.err = judge(ctx, err)
-	if e.err == nil {
+	switch {
+	case promise != nil:
+		promise(v, e.err)
+	case e.err == nil:
 		r.values.steps[i] = output
 	}
 }
 
 // call calls the runner, unless time is up, and lets out what the step's view shows of what
 // it returns.
-func (r *run) call(ctx context.Context, s *step, input Document) (output Document, err error) {
+func (r *run) call(ctx context.Context, s *step, input Input) (output *parcel.Parcel, err error) {
 	if err := ctx.Err(); err != nil {
-		return Document{}, err
+		return nil, err
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -178,13 +224,29 @@ func (r *run) call(ctx context.Context, s *step, input Document) (output Documen
 	}()
 	output, err = r.runner.Run(ctx, s.call, input)
 	if err != nil {
-		return Document{}, err
+		return nil, err
 	}
-	output.Text, _, err = s.view.Append(nil, output.Text)
-	if err != nil {
-		return Document{}, &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("output: %w", err)}
+	return show(output, s.view), nil
+}
+
+// show is what v shows of p.
+func show(p *parcel.Parcel, v view.View) *parcel.Parcel {
+	if v.All() {
+		return p
 	}
-	return output, nil
+	facts := p.Facts()
+	facts.Shown = facts.Shown.Intersect(v)
+	return parcel.Made(facts, func() (parcel.Value, error) {
+		whole, err := p.Wait(context.Background()) // it is there
+		if err != nil {
+			return parcel.Value{}, err
+		}
+		text, _, err := v.Append(nil, whole.Append(nil))
+		if err != nil {
+			return parcel.Value{}, &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("output: %w", err)}
+		}
+		return parcel.Parse(text)
+	}, p)
 }
 
 // judge says what the end of a step means. ctx is the step's.

@@ -178,10 +178,8 @@ func (f *flow) step(i int) {
 		}
 	case atSees:
 		f.use(i, f.g.frames[v.id], labels)
-	case atMoves: // its labels stay on it; whether the plugin's own clearance is asked, is not relied on
-		if fr := f.g.frames[v.id]; !fr.plugin.out.None() {
-			f.come(i, atOutput, fr.id, 0, labels, "")
-		}
+	case atMoves:
+		f.move(i, f.g.frames[v.id], labels)
 	case atOutput:
 		f.leave(i, f.g.frames[v.id], labels)
 	case atStep:
@@ -205,17 +203,37 @@ func (f *flow) step(i int) {
 	}
 }
 
+// move is what a plugin can do with what it did not see: hand it on, and send it to a back end.
+func (f *flow) move(i int, fr *frame, labels int32) {
+	p := fr.plugin
+	out, note := f.left(p, labels)
+	if !p.out.None() && f.within(out, p.clear) {
+		f.come(i, atOutput, fr.id, 0, out, note)
+	}
+	for k := range p.fields {
+		if link := &p.fields[k]; link.kind == SourceHTTP && f.within(labels, link.clear) {
+			f.come(i, atBackend, p.id, link.to, labels, link.sends)
+		}
+	}
+}
+
+// left is what labels an output of p carries of these.
+func (f *flow) left(p *plugin, labels int32) (out int32, note string) {
+	before := f.sets[labels]
+	if p.gone.Empty() || before.Empty() {
+		return labels, ""
+	}
+	left := before.Minus(p.gone)
+	if gone := before.Minus(left); !gone.Empty() {
+		note = "declassifies " + gone.String()
+	}
+	return f.set(left), note
+}
+
 // use is what a plugin can do with what it saw.
 func (f *flow) use(i int, fr *frame, labels int32) {
 	p := fr.plugin
-	out, note := labels, ""
-	if before := f.sets[labels]; !p.gone.Empty() && !before.Empty() {
-		left := before.Minus(p.gone)
-		out = f.set(left)
-		if gone := before.Minus(left); !gone.Empty() {
-			note = "declassifies " + gone.String()
-		}
-	}
+	out, note := f.left(p, labels)
 	if !p.out.None() && f.within(out, p.clear) {
 		f.come(i, atOutput, fr.id, 0, out, note)
 	}

@@ -35,6 +35,9 @@ func (g *Graph) addRoute(m *manifest.Route) error {
 		for _, ref := range st.with {
 			if p := g.byName[st.Plugin]; p != nil {
 				ref.readable = p.in.Overlaps(ref.atView)
+				if p.moves && ref.root != manifest.RootParams {
+					ref.readable = p.parcels.Overlaps(ref.atView)
+				}
 			}
 			if from := byName[ref.root]; from != nil {
 				ref.passes = from.view.Overlaps(ref.fromView)

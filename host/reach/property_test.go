@@ -53,6 +53,10 @@ func setGen(t *rapid.T) (*manifest.Set, reach.Modules) {
 		if rapid.Bool().Draw(t, "kv") {
 			p.KVGrant = &manifest.KVGrant{Clear: labelsGen(t, "kv clear")}
 		}
+		if rapid.Bool().Draw(t, "parcel") {
+			p.Input = manifest.Paths{}
+			p.ParcelGrant = &manifest.ParcelGrant{View: pathsGen(t, "parcels")}
+		}
 		set.Plugins = append(set.Plugins, p)
 		modules[p.Name] = imports(rapid.SliceOfDistinct(rapid.SampledFrom([]string{"http", "call", "kv", "parcel"}), rapid.ID[string]).Draw(t, "imports")...)
 	}

@@ -55,8 +55,9 @@ type plugin struct {
 	id        int
 	known     bool // whether the module's imports are
 	imports   map[string]bool
-	reads     bool // its input
-	moves     bool // documents that it need not have seen
+	reads     bool      // its input
+	moves     bool      // documents that it need not have seen
+	parcels   view.View // of those in its input, what it may read
 	in, out   view.View
 	clear     broker.Labels
 	gone      broker.Labels // declassified
@@ -182,11 +183,8 @@ func New(set *manifest.Set, modules Modules) (*Graph, error) {
 // uses reports whether the plugin's module imports a capability.
 func (p *plugin) uses(capability string) bool { return !p.known || p.imports[capability] }
 
-// What a module imports to get its input, and to handle documents that stay on the host.
-const capabilityParcel = "parcel"
-
 func newPlugin(m *manifest.Plugin, modules Modules) (*plugin, error) {
-	p := &plugin{Plugin: m, imports: map[string]bool{}, reads: true, moves: true}
+	p := &plugin{Plugin: m, imports: map[string]bool{}, reads: true, moves: m.ParcelGrant != nil}
 	var imports []grant.Import
 	if imports, p.known = modules[m.Name]; p.known {
 		p.reads = slices.ContainsFunc(imports, readsInput)
@@ -195,12 +193,16 @@ func newPlugin(m *manifest.Plugin, modules Modules) (*plugin, error) {
 				p.imports[c] = true
 			}
 		}
-		p.moves = p.imports[capabilityParcel]
 	}
 	p.clear, p.gone = broker.NewLabels(m.Clear...), broker.NewLabels(m.Declassify...)
 	var err error
 	if p.in, err = whole(m.Input); err != nil {
 		return nil, fmt.Errorf("input: %w", err)
+	}
+	if p.moves {
+		if p.parcels, err = shown(m.ParcelGrant.View); err != nil {
+			return nil, fmt.Errorf("grants.parcel: view: %w", err)
+		}
 	}
 	if p.out, err = whole(m.Output); err != nil {
 		return nil, fmt.Errorf("output: %w", err)

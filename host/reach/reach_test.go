@@ -95,7 +95,7 @@ func TestNobodyElseSees(t *testing.T) {
 		{"a field beside the view's own", "crm.password", nil, nil, "plugin contact"},
 		{"a column that the view leaves out", "store.email", nil, nil, "plugin tiers"},
 		{"a plugin that is handed nothing of its input", "pii.contact", nil, nil, "plugin merge"},
-		{"a plugin that does not read its input", "pii.contact", []string{"  input: []\n", ""}, func(m reach.Modules) { m["merge"] = []grant.Import{{Module: "pointsman:parcel", Name: "merge"}} }, "plugin merge"},
+		{"a plugin that does not read its input", "pii.contact", []string{"grants: {parcel: {}}", "grants: {parcel: {view: all}}"}, func(m reach.Modules) { m["merge"] = []grant.Import{{Module: "pointsman:parcel", Name: "merge"}} }, "plugin merge"},
 		{"a plugin that is blind", "pii.contact", nil, nil, "plugin blind"},
 		{"a plugin whose module has no http", "crm.email", nil, func(m reach.Modules) { m["contact"] = imports() }, "plugin contact"},
 		{"a back end for which no label is cleared", "pii.contact", nil, nil, "backend mailer"},

@@ -17,10 +17,10 @@ func digest(t *testing.T, set *manifest.Set, plugin string) string {
 	t.Helper()
 	for _, p := range set.Plugins {
 		if p.Name == plugin {
-			wants := grant.Wants{Declared: true, Log: true, KV: true, Pointer: []grant.Pointer{{Open: "customer"}},
+			wants := grant.Wants{Declared: true, Log: true, KV: true, Parcel: true, Pointer: []grant.Pointer{{Open: "customer"}},
 				HTTP: []grant.HTTP{{Backend: "crm", Allow: []string{"GET /contacts/{id}"}}, {Backend: "mailer", Allow: []string{"POST /send"}}},
 				SQL:  []grant.SQL{{Backend: "store", Statements: []string{"by-number", "count"}}}, Call: []string{"callee.find"}}
-			g, err := grant.Approve(grant.Ask{Plugin: plugin, Wants: wants, Grants: p.Grants, Imports: imports(), Offered: []string{"http", "sql", "call", "log", "kv", "pointer"}})
+			g, err := grant.Approve(grant.Ask{Plugin: plugin, Wants: wants, Grants: p.Grants, Imports: imports(), Offered: []string{"http", "sql", "call", "log", "kv", "parcel", "pointer"}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,14 +12,18 @@ import (
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/egress"
+	"pointsman/host/parcel"
 	"pointsman/host/view"
 	"pointsman/pdk/wire"
 )
 
-// HTTP lends two operations: "request", which takes a frame of wire.HTTPRequest and the body,
+// HTTP lends three operations: "request", which takes a frame of wire.HTTPRequest and the body,
 // and "url", which takes one of wire.URLRequest and is what Extism's http_request comes to.
 // Both answer a frame of wire.HTTPReply and the body. Every status that a back end may answer
 // is a reply, for the plugin to judge; see host/egress for what is not.
+//
+// "fetch" takes a frame of wire.HTTPFetch and gives the answer as a parcel: see there. The
+// plugin may read of it what the grant's view shows, and move all of it.
 //
 // Of a body the plugin gets what the grant's view shows. Unless the view is all, a body that
 // is not one JSON document, and every body where the grant has no view, is empty.
@@ -31,8 +35,8 @@ type HTTP struct {
 // Name is "http".
 func (*HTTP) Name() string { return "http" }
 
-// Ops is "request" and "url".
-func (*HTTP) Ops() []string { return []string{"request", "url"} }
+// Ops is "fetch", "request" and "url".
+func (*HTTP) Ops() []string { return []string{"fetch", "request", "url"} }
 
 // Bind compiles a grant, a list of {backend, as, allow, query, headers, view, clear}. An empty
 // one lends nothing. It refuses a back end that there is not, a name given twice, and rules,
@@ -57,7 +61,7 @@ func (h *HTTP) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 		p[entry.as] = entry
 	}
 	w := newWanted(scope.Wants)
-	return map[string]capability.Op{"request": p.teach(w, p.plan, p.asked), "url": p.teach(w, p.planURL, p.askedURL)}, nil
+	return map[string]capability.Op{"fetch": p.teach(w, p.planFetch, p.askedFetch), "request": p.teach(w, p.plan, p.asked), "url": p.teach(w, p.planURL, p.askedURL)}, nil
 }
 
 type grant struct {
@@ -82,6 +86,7 @@ type entry struct {
 	view    view.View
 	clear   broker.Labels // labels that may have been seen and may go out
 	yields  broker.Labels // labels of what view shows
+	facts   parcel.Facts  // of answers that become parcels
 }
 
 func (h *HTTP) compile(g grant) (*entry, error) {
@@ -95,6 +100,7 @@ func (h *HTTP) compile(g grant) (*entry, error) {
 		return nil, fmt.Errorf("view: %w", err)
 	}
 	e.yields = h.Labels[g.Backend].Of(e.view)
+	e.facts = parcel.Facts{Labels: h.Labels[g.Backend], Shown: e.view}
 	if e.as == "" {
 		e.as = g.Backend
 	}
@@ -131,19 +137,24 @@ func (p policy) plan(request []byte) (capability.Planned, error) {
 	if err := capability.Decode(head, &asked); err != nil {
 		return capability.Planned{}, err
 	}
-	e, ok := p[asked.Backend]
-	if !ok {
-		return capability.Planned{}, denied("the plugin asked for a backend that it was not granted; granted: %s", p.names())
-	}
-	rule, err := e.check(asked)
+	e, rule, out, err := p.allow(asked, body)
 	if err != nil {
 		return capability.Planned{}, err
 	}
-	out := egress.Request{Method: asked.Method, Path: asked.Path, Query: asked.Query, Header: asked.Header, Body: slices.Clone(body)}
-	if err := e.backend.Check(out); err != nil {
-		return capability.Planned{}, err
-	}
 	return e.planned(rule, out), nil
+}
+
+// allow returns the request that asked and body make, when a rule of the policy allows it.
+func (p policy) allow(asked wire.HTTPRequest, body []byte) (e *entry, rule egress.Rule, out egress.Request, err error) {
+	e, ok := p[asked.Backend]
+	if !ok {
+		return nil, rule, out, denied("the plugin asked for a backend that it was not granted; granted: %s", p.names())
+	}
+	if rule, err = e.check(asked); err != nil {
+		return nil, rule, out, err
+	}
+	out = egress.Request{Method: asked.Method, Path: asked.Path, Query: asked.Query, Header: asked.Header, Body: slices.Clone(body)}
+	return e, rule, out, e.backend.Check(out)
 }
 
 // planned is a request that was checked.

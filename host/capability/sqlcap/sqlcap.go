@@ -15,12 +15,13 @@ import (
 
 	"pointsman/host/broker"
 	"pointsman/host/capability"
+	"pointsman/host/parcel"
 	"pointsman/host/sqldb"
 	"pointsman/host/view"
 )
 
-// SQL lends one operation, "query", which takes wire.SQLQuery and answers wire.SQLReply, both
-// as JSON. Of the rows the plugin gets what the grant's view shows; where the grant has no
+// SQL lends two operations: "query", which takes wire.SQLQuery and answers wire.SQLReply, both
+// as JSON, and "fetch", which takes the same and gives the reply as a parcel. Of the rows the plugin gets what the grant's view shows; where the grant has no
 // view, it gets none and is told how many there are.
 type SQL struct {
 	Databases map[string]*sqldb.DB // by the admin's name
@@ -29,8 +30,8 @@ type SQL struct {
 // Name is "sql".
 func (*SQL) Name() string { return "sql" }
 
-// Ops is "query".
-func (*SQL) Ops() []string { return []string{"query"} }
+// Ops is "fetch" and "query".
+func (*SQL) Ops() []string { return []string{"fetch", "query"} }
 
 // Recorded is true: every use reaches a database.
 func (*SQL) Recorded() bool { return true }
@@ -57,7 +58,7 @@ func (s *SQL) Bind(scope capability.Scope) (map[string]capability.Op, error) {
 		}
 		p[e.as] = e
 	}
-	return map[string]capability.Op{"query": p.teach(scope.Wants)}, nil
+	return map[string]capability.Op{"fetch": p.teach(scope.Wants, p.planFetch), "query": p.teach(scope.Wants, p.plan)}, nil
 }
 
 type grant struct {
@@ -74,9 +75,15 @@ type policy map[string]*entry
 type entry struct {
 	as         string
 	db         *sqldb.DB
-	statements map[string]broker.Labels // what the view shows of the statement's rows can carry
-	view       view.View                // of an array of rows
+	statements map[string]statement
+	view       view.View // of an array of rows
 	clear      broker.Labels
+}
+
+// statement is what is known of a statement's replies.
+type statement struct {
+	labels broker.Labels // that what the view shows of them can carry
+	facts  parcel.Facts  // of replies that become parcels
 }
 
 func (s *SQL) compile(g grant) (*entry, error) {
@@ -91,7 +98,7 @@ func (s *SQL) compile(g grant) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("view: %w", err)
 	}
-	e := &entry{as: g.As, db: db, statements: map[string]broker.Labels{}, clear: broker.NewLabels(g.Clear...)}
+	e := &entry{as: g.As, db: db, statements: map[string]statement{}, clear: broker.NewLabels(g.Clear...)}
 	if e.as == "" {
 		e.as = g.Backend
 	}
@@ -109,7 +116,15 @@ func (s *SQL) compile(g grant) (*entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("statement %s: labels: %w", name, err)
 		}
-		e.statements[name] = labels.Of(row)
+		facts := parcel.Facts{Labels: labels.Below("rows"), Shown: view.All()}
+		if !row.All() {
+			counts, err := view.Parse([]string{"count", "truncated", "affected"})
+			if err != nil {
+				return nil, err
+			}
+			facts.Shown = e.view.Below("rows").Union(counts)
+		}
+		e.statements[name] = statement{labels.Of(row), facts}
 	}
 	return e, nil
 }
@@ -136,26 +151,48 @@ type query struct {
 // plan decodes a request and checks it against the policy. What it returns holds copies of
 // everything.
 func (p policy) plan(request []byte) (capability.Planned, error) {
-	var q query
-	if err := capability.Decode(request, &q); err != nil {
-		return capability.Planned{}, err
-	}
-	e := p[q.Backend]
-	if e == nil {
-		return capability.Planned{}, denied("the plugin asked for a database that it was not granted; granted: %s", list(slices.Sorted(maps.Keys(p))))
-	}
-	labels, ok := e.statements[q.Statement]
-	if !ok {
-		return capability.Planned{}, denied("the plugin asked for a statement of database %q that it was not granted; granted: %s", e.as, list(slices.Sorted(maps.Keys(e.statements))))
-	}
-	use, err := e.db.Plan(sqldb.Request{Statement: q.Statement, Args: q.Args, Choices: q.Choices})
+	e, known, use, planned, err := p.allow(request)
 	if err != nil {
 		return capability.Planned{}, err
 	}
-	return capability.Planned{
-		Resource: e.db.Name() + " " + q.Statement, Clear: e.clear, Yields: labels,
-		Do: func(ctx context.Context) ([]byte, error) { return e.do(ctx, use) },
-	}, nil
+	planned.Yields = known.labels
+	planned.Do = func(ctx context.Context) ([]byte, error) { return e.do(ctx, use) }
+	return planned, nil
+}
+
+// planFetch is plan for a reply that becomes a parcel.
+func (p policy) planFetch(request []byte) (capability.Planned, error) {
+	_, known, use, planned, err := p.allow(request)
+	if err != nil {
+		return capability.Planned{}, err
+	}
+	planned.Promise = &capability.Promise{Facts: known.facts, Fetch: func(ctx context.Context) (parcel.Value, error) {
+		r, err := use.Do(ctx)
+		if err != nil {
+			return parcel.Value{}, err
+		}
+		return parcel.Parse(reply(r.Rows, r))
+	}}
+	return planned, nil
+}
+
+// allow returns the use that a request makes, when the policy allows it.
+func (p policy) allow(request []byte) (e *entry, known statement, use *sqldb.Use, planned capability.Planned, err error) {
+	var q query
+	if err = capability.Decode(request, &q); err != nil {
+		return nil, known, nil, planned, err
+	}
+	if e = p[q.Backend]; e == nil {
+		err = denied("the plugin asked for a database that it was not granted; granted: %s", list(slices.Sorted(maps.Keys(p))))
+		return nil, known, nil, planned, err
+	}
+	known, ok := e.statements[q.Statement]
+	if !ok {
+		err = denied("the plugin asked for a statement of database %q that it was not granted; granted: %s", e.as, list(slices.Sorted(maps.Keys(e.statements))))
+		return nil, known, nil, planned, err
+	}
+	use, err = e.db.Plan(sqldb.Request{Statement: q.Statement, Args: q.Args, Choices: q.Choices})
+	return e, known, use, capability.Planned{Resource: e.db.Name() + " " + q.Statement, Clear: e.clear}, err
 }
 
 // do runs the statement and writes what the plugin may see.
@@ -173,12 +210,17 @@ func (e *entry) do(ctx context.Context, use *sqldb.Use) ([]byte, error) {
 			return nil, &broker.Error{Kind: broker.Upstream, Detail: "the rows cannot be shown in part", Err: err}
 		}
 	}
+	return reply(rows, r), nil
+}
+
+// reply is a wire.SQLReply with these rows.
+func reply(rows []byte, r sqldb.Result) []byte {
 	reply := make([]byte, 0, len(rows)+80)
 	reply = append(append(reply, `{"rows":`...), rows...)
 	reply = strconv.AppendInt(append(reply, `,"count":`...), int64(r.Count), 10)
 	reply = strconv.AppendBool(append(reply, `,"truncated":`...), r.Truncated)
 	reply = strconv.AppendInt(append(reply, `,"affected":`...), r.Affected, 10)
-	return append(reply, '}'), nil
+	return append(reply, '}')
 }
 
 // denied is a refusal that teaches. It holds what the admin wrote and nothing that the plugin

@@ -8,16 +8,16 @@ import (
 	want "pointsman/host/grant"
 )
 
-// teach is plan, whose refusals name what was asked, as far as the admin or the plugin's author
+// teach is op, whose refusals name what was asked, as far as the admin or the plugin's author
 // has a word for it: whatever else a plugin asks for may be a value.
 //
 //	store by-number
 //
 // A database that was not granted has the plugin's own name and a question mark behind:
 // "store? by-number"; one that its author does not name is not named here.
-func (p policy) teach(w want.Wants) capability.Op {
+func (p policy) teach(w want.Wants, op capability.Op) capability.Op {
 	return func(request []byte) (capability.Planned, error) {
-		planned, err := p.plan(request)
+		planned, err := op(request)
 		if err != nil && planned.Resource == "" && broker.KindOf(err) == broker.Denied {
 			var q query
 			if capability.Decode(request, &q) == nil {
