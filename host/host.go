@@ -22,6 +22,7 @@ import (
 	"pointsman/host/capability/httpcap"
 	"pointsman/host/capability/kvcap"
 	"pointsman/host/capability/logcap"
+	"pointsman/host/capability/parcelcap"
 	"pointsman/host/capability/pointercap"
 	"pointsman/host/capability/sqlcap"
 	"pointsman/host/consumer"
@@ -208,6 +209,7 @@ func Capabilities(log *slog.Logger, s deploy.Systems, values *kv.Store) []capabi
 		&sqlcap.SQL{Databases: s.SQL},
 		&kvcap.KV{Store: values},
 		&callcap.Call{Callee: s.Calls},
+		&parcelcap.Parcel{},
 		&pointercap.Pointer{Pointers: s.Pointers, Yields: s.PointerLabels},
 		&logcap.Log{Sink: guestLog{log}},
 	}

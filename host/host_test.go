@@ -196,8 +196,8 @@ func TestCloseWithoutServe(t *testing.T) {
 }
 
 func TestOffered(t *testing.T) {
-	if got := strings.Join(host.Offered(), " "); got != "http sql kv call pointer log" {
-		t.Errorf("offered: %s, want http sql kv call pointer log", got)
+	if got := strings.Join(host.Offered(), " "); got != "http sql kv call parcel pointer log" {
+		t.Errorf("offered: %s, want http sql kv call parcel pointer log", got)
 	}
 	for _, imp := range host.Lendable() {
 		if reply := imp.Do(context.Background(), nil); len(reply) == 0 || reply[0] != 1 {

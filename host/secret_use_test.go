@@ -24,6 +24,7 @@ import (
 var openers = map[string]string{
 	"host/credential Parts.openAll":     "the way of every placement; its callers wipe",
 	"host/deploy Opener.certificate":    "the client certificate's key goes into crypto/tls; wiped here",
+	"host/deploy Opener.lines":          "the gateway's secrets, which host/gateway copies; its callers wipe",
 	"host/secret Value.Replacing":       "copies of what was replaced, for who redacts",
 	"host/secret/vault placement.plain": "the token of Vault goes into Vault's header; Wipe clears it",
 }

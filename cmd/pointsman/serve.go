@@ -220,8 +220,14 @@ func (c serveConfig) tls() (*tls.Config, error) {
 	return serverTLS(cert), nil
 }
 
+// serverTLS asks clients for a certificate, which they need not have: whether it is anyone's
+// is said by the release that is live when a request comes, not by the handshake. Go's
+// servers never renegotiate.
 func serverTLS(cert tls.Certificate) *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	return &tls.Config{
+		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		ClientAuth: tls.RequestClientCert,
+	}
 }
 
 func newLog(w io.Writer, asJSON bool) *slog.Logger {

@@ -267,11 +267,11 @@ func TestConsumersOfARelease(t *testing.T) {
 	r, release := s.deployer.Acquire()
 	defer release()
 	for name, presented := range map[string]string{"nothing": "", "garbage": "x", "of a consumer that is not deployed": stranger} {
-		if p, err := r.Authenticate(presented); broker.KindOf(err) != broker.Unauthenticated || p.ID != "" {
+		if p, err := r.Authenticate(t.Context(), presented, nil); broker.KindOf(err) != broker.Unauthenticated || p.ID != "" {
 			t.Errorf("%s: got %q, %v, want a refusal", name, p.ID, err)
 		}
 	}
-	p, err := r.Authenticate(key)
+	p, err := r.Authenticate(t.Context(), key, nil)
 	if err != nil || p.ID != "shop" {
 		t.Fatalf("got %q, %v, want shop", p.ID, err)
 	}

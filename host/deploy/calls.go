@@ -32,11 +32,16 @@ func (c calls) Call(ctx context.Context, caller broker.Call, plugin, function st
 	if err := c.check(call); err != nil {
 		return nil, broker.Labels{}, err
 	}
-	out, err := runner{c.release, call}.invoke(ctx, call, pipeline.Document{Text: input, Labels: caller.Seen.Labels()})
+	out, seen, err := runner{c.release, call}.invoke(ctx, call, pipeline.Input{Text: input, Labels: caller.Seen.Labels()})
 	if err != nil {
-		return nil, out.Labels, failureOf(call, err)
+		return nil, seen, failureOf(call, err)
 	}
-	return out.Text, out.Labels, nil
+	labels := out.Facts().Labels.All()
+	v, err := out.Wait(ctx)
+	if err != nil {
+		return nil, labels, failureOf(call, err)
+	}
+	return v.Append(nil), labels, nil
 }
 
 // check refuses a call of a plugin by another. Its words are names of the manifests.

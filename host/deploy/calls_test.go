@@ -164,7 +164,7 @@ func TestCalleeFails(t *testing.T) {
 		{"a trap", "traps.unreachable", "{}", wire.Error{Code: wire.Permanent, Message: "traps.unreachable failed: permanent"}},
 		{"an exit, with success", "traps.exit0", "{}", wire.Error{Code: wire.Permanent, Message: "traps.exit0 failed: permanent"}},
 		{"no output", "output.never", "{}", wire.Error{Code: wire.Permanent, Message: "output.never failed: permanent"}},
-		{"output that is not JSON", "output.empty", "{}", wire.Error{Code: wire.Permanent, Message: "output.empty answered something that is not strict JSON"}},
+		{"output that is not JSON", "output.empty", "{}", wire.Error{Code: wire.Permanent, Message: "output.empty failed: permanent"}},
 		{"a huge output", "huge.huge", "{}", wire.Error{Code: wire.Permanent, Message: "huge.huge failed: permanent"}},
 		{"its time is up", "runaway.spin", "{}", wire.Error{Code: wire.Transient, Message: "runaway.spin failed: transient"}},
 	}

@@ -147,6 +147,7 @@ func (d *Deployer) Apply(ctx context.Context, by broker.Principal, src Source) e
 	}
 	d.number = next.number
 	old := d.swap(next)
+	next.door.start(d.parts.Log)
 	d.parts.Log.Info("release is live", "release", next.number, "digest", next.digest,
 		"plugins", len(next.plugins), "routes", next.routes.count)
 	d.drain(old)

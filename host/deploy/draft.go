@@ -74,6 +74,7 @@ func newDraft(src Source, offered []string, inspect inspector) (*draft, manifest
 			faults = append(faults, f)
 		}
 	}
+	faults = append(faults, doorFaults(src, set)...)
 	for _, m := range set.Plugins {
 		p, fs := newDraftPlugin(src.Modules, m, offered, inspect)
 		faults = append(faults, fs...)
@@ -205,7 +206,7 @@ func wantsOf(a *manifest.About) grant.Wants {
 	if a == nil {
 		return grant.Wants{}
 	}
-	w := grant.Wants{Declared: true, Log: a.Wants.Log != nil, KV: a.Wants.KV != nil}
+	w := grant.Wants{Declared: true, Log: a.Wants.Log != nil, KV: a.Wants.KV != nil, Parcel: a.Wants.Parcel != nil}
 	for _, h := range a.Wants.HTTP {
 		w.HTTP = append(w.HTTP, grant.HTTP{Backend: h.Backend, Allow: h.Allow, Query: h.Query, Headers: h.Headers})
 	}

@@ -121,6 +121,9 @@ func (r *Inspection) addWants(w manifest.Wants) {
 			add(p.Reason, "pointer: mint those of %s", p.Mint)
 		}
 	}
+	if w.Parcel != nil {
+		add(w.Parcel.Reason, "parcel")
+	}
 	if w.Log != nil {
 		add(w.Log.Reason, "log")
 	}

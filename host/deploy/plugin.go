@@ -13,6 +13,7 @@ import (
 	"pointsman/host/broker"
 	"pointsman/host/capability"
 	"pointsman/host/grant"
+	"pointsman/host/parcel"
 	"pointsman/host/pipeline"
 	"pointsman/host/sandbox"
 	"pointsman/pdk/wire"
@@ -41,45 +42,59 @@ type runner struct {
 }
 
 // Run calls one function of a plugin in a pristine sandbox. Errors are *broker.Error.
-func (r runner) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Document) (pipeline.Document, error) {
+func (r runner) Run(ctx context.Context, step pipeline.StepCall, input pipeline.Input) (*parcel.Parcel, error) {
 	call := r.call
 	call.Step, call.Plugin, call.Function = step.Step, step.Plugin, step.Function
-	return r.invoke(ctx, call, input)
+	out, _, err := r.invoke(ctx, call, input)
+	return out, err
 }
 
 // invoke runs call.Function of call.Plugin in a pristine sandbox, which is handed what the
 // plugin's input view shows, and lets out what its output view shows and its labels allow.
-// Errors are *broker.Error; with one comes no text, and the labels of what the sandbox was
-// handed until it failed.
-func (r runner) invoke(ctx context.Context, call broker.Call, input pipeline.Document) (output pipeline.Document, err error) {
+// What the function began and did not wait for is over when the output is there. Errors are
+// *broker.Error; with one come the labels of what the sandbox was handed until it failed.
+func (r runner) invoke(ctx context.Context, call broker.Call, input pipeline.Input) (output *parcel.Parcel, seen broker.Labels, err error) {
 	p := r.release.plugins[call.Plugin]
 	in, err := p.shape.narrow(input)
 	if err != nil {
-		return pipeline.Document{}, err
+		return nil, seen, err
 	}
-	leave, err := p.guardOf(call).Enter(ctx, admission.Caller{Route: call.Route, Consumer: call.Principal.ID})
-	if err != nil {
-		return pipeline.Document{}, err
+	if p.shape.moves && in.Parcels == nil { // another plugin calls it
+		in.Parcels = parcel.NewTable()
 	}
-	verdict := admission.Broken // if the engine breaks down over it
-	defer func() { leave(verdict) }()
 	call.Witness, call.Seen = new(broker.Witness), new(broker.Seen)
 	call.LogClear = p.shape.logClear
 	call.Seen.Add(in.Labels)
-	defer func() {
-		if err != nil {
-			output = pipeline.Document{Labels: call.Seen.Labels().Minus(p.shape.declassified)}
-		}
-	}()
+	text, err := r.run(ctx, call, p, in)
+	if err == nil {
+		output, err = r.letOut(ctx, call, p.shape, text, in.Parcels)
+	}
+	begun := in.Parcels.Close()
+	if err != nil {
+		parcel.Wait(ctx, begun)
+		return nil, call.Seen.Labels().Minus(p.shape.declassified), err
+	}
+	return parcel.After(output, begun), seen, nil
+}
+
+// run runs call in a sandbox, which is free again when it returns. Errors are *broker.Error.
+func (r runner) run(ctx context.Context, call broker.Call, p *plugin, in pipeline.Input) ([]byte, error) {
+	leave, err := p.guardOf(call).Enter(ctx, admission.Caller{Route: call.Route, Consumer: call.Principal.ID})
+	if err != nil {
+		return nil, err
+	}
+	verdict := admission.Broken // if the engine breaks down over it
+	defer func() { leave(verdict) }()
 	began := time.Now()
-	out, err := p.module.Call(broker.WithCall(ctx, call), call.Function, in.Text)
+	inside := parcel.WithTable(broker.WithCall(ctx, call), in.Parcels)
+	out, err := p.module.Call(inside, call.Function, in.Text)
 	verdict = judge(err, time.Since(began), call.Witness.Waiting(), p.time)
 	if err != nil {
 		failure := classify(err, call.Witness)
 		r.tell(ctx, call, failure.Kind, err)
-		return pipeline.Document{}, failure
+		return nil, failure
 	}
-	return r.letOut(ctx, call, p.shape, out)
+	return out, nil
 }
 
 // guardOf is what stands before p when it is called so. calls.check has seen to it that there
@@ -134,21 +149,8 @@ func classify(err error, saw *broker.Witness) *broker.Error {
 	if json.Unmarshal([]byte(guest.Text), &said) != nil || !said.Code.Valid() {
 		return &broker.Error{Kind: broker.Upstream, Err: errors.New("the plugin failed without one of our words")}
 	}
-	kind := broker.Upstream
-	switch said.Code {
-	case wire.NotFound:
-		kind = broker.NotFound
-	case wire.Denied:
-		kind = broker.Denied
-	case wire.RateLimited:
-		kind = broker.Unavailable
-	case wire.Transient:
-		if saw.Timeout() {
-			kind = broker.UpstreamTimeout
-		}
-	}
 	after := min(max(said.AfterMS, 0), maxAfter.Milliseconds())
-	return &broker.Error{Kind: kind, Err: &capability.Said{Code: said.Code}, After: time.Duration(after) * time.Millisecond}
+	return capability.Failed(said.Code, saw.Timeout(), time.Duration(after)*time.Millisecond)
 }
 
 // maxAfter is the longest wait that a guest's word is taken for: a back end that is away

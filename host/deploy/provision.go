@@ -51,6 +51,7 @@ func (d *Deployer) build(ctx context.Context, src Source, number uint64) (*Relea
 	}
 	faults = append(d.openBackends(r, src, draft), d.compile(ctx, r, draft)...)
 	faults = append(faults, d.overBudget(draft.set)...)
+	faults = append(faults, d.openDoor(r, src, draft.set)...)
 	if err := context.Cause(ctx); err != nil { // what was not compiled for that is no fault
 		return nil, errors.Join(err, r.close(ctx))
 	}
@@ -161,7 +162,7 @@ func (d *Deployer) compileOne(ctx context.Context, gate *capability.Gate, name s
 }
 
 func newRoute(r *Release, m *manifest.Route) (*Route, error) {
-	plan, err := pipeline.Compile(m, r.opens)
+	plan, err := pipeline.Compile(m, takers{r})
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ type Release struct {
 	directory *consumer.Directory
 	rates     map[broker.PrincipalID]consumer.Rate
 	keys      *consumer.Keys
+	door      *door
 	log       *slog.Logger
 	pointers  *pointer.Issuer
 	record    *audit.Log // what becomes of labelled data
@@ -42,11 +43,6 @@ type Release struct {
 
 // Number counts deployments since the start of this process, from 1.
 func (r *Release) Number() uint64 { return r.number }
-
-// Authenticate returns who presented a credential, or the one error for all who did not.
-func (r *Release) Authenticate(presented string) (broker.Principal, error) {
-	return r.keys.Authenticate(r.directory, presented)
-}
 
 // Allow counts one request of p against its rate. When it is spent, after is how long
 // until the next is allowed.
@@ -81,9 +77,18 @@ func (r *Release) reveal(p broker.Principal, subjects []string) error {
 
 var errSubjects = errors.New("the subject budget is used up")
 
-// opens reports whether a plugin is handed what the pointers of a domain point at.
-func (r *Release) opens(plugin, domain string) bool {
+// takers is what a release's plugins take of their inputs.
+type takers struct{ *Release }
+
+// Opens implements pipeline.Plugins.
+func (r takers) Opens(plugin, domain string) bool {
 	return slices.Contains(r.plugins[plugin].opens, domain)
+}
+
+// Moves implements pipeline.Plugins.
+func (r takers) Moves(plugin string) (view.View, bool) {
+	s := r.plugins[plugin].shape
+	return s.reads, s.moves
 }
 
 // Match is a route that fits a path.
@@ -162,6 +167,7 @@ func (r *Release) close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("close plugin %s: %w", p.name, err))
 		}
 	}
+	r.door.close()
 	for _, b := range r.backends {
 		b.Close()
 	}

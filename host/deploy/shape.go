@@ -2,11 +2,13 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"pointsman/host/audit"
 	"pointsman/host/broker"
 	"pointsman/host/manifest"
+	"pointsman/host/parcel"
 	"pointsman/host/pipeline"
 	"pointsman/host/view"
 )
@@ -17,6 +19,8 @@ type shape struct {
 	clear         broker.Labels // labels that its output may carry
 	logClear      broker.Labels // labels that it may have seen and still say something
 	declassified  broker.Labels // labels that its output does not carry any more
+	moves         bool          // it takes documents as parcels
+	reads         view.View     // of those in its input, what it may read
 }
 
 func shapeOf(m *manifest.Plugin) (s shape, err error) {
@@ -29,6 +33,15 @@ func shapeOf(m *manifest.Plugin) (s shape, err error) {
 	}
 	if s.output, err = viewOf(m.Output); err != nil {
 		return s, fmt.Errorf("output: %w", err)
+	}
+	if g := m.ParcelGrant; g != nil {
+		s.moves = true
+		if s.reads, err = shown(g.View); err != nil {
+			return s, fmt.Errorf("grants.parcel: view: %w", err)
+		}
+		if !s.input.All() {
+			return s, errors.New("input: with grants.parcel, its view says what the plugin may read of its input; leave input out")
+		}
 	}
 	return s, nil
 }
@@ -53,43 +66,67 @@ func viewOf(p manifest.Paths) (view.View, error) {
 }
 
 // narrow is what of an input reaches the sandbox.
-func (s shape) narrow(input pipeline.Document) (pipeline.Document, error) {
+func (s shape) narrow(input pipeline.Input) (pipeline.Input, error) {
 	if s.input.All() {
 		return input, nil
 	}
 	text, _, err := s.input.Append(nil, input.Text)
 	if err != nil { // the pipeline makes inputs of documents that it has checked
-		return pipeline.Document{}, &broker.Error{Kind: broker.Internal, Err: fmt.Errorf("input: %w", err)}
+		return pipeline.Input{}, &broker.Error{Kind: broker.Internal, Err: fmt.Errorf("input: %w", err)}
 	}
 	input.Text = text
 	return input, nil
 }
 
-// letOut is what of the output of call leaves its sandbox. It carries the labels of all that
-// the sandbox was handed, but for those that an admin says the plugin takes out; with a label
-// that it is not cleared for, nothing leaves.
-func (r runner) letOut(ctx context.Context, call broker.Call, s shape, text []byte) (pipeline.Document, error) {
-	seen := call.Seen.Labels()
-	out := pipeline.Document{Text: text, Labels: seen.Minus(s.declassified)}
-	if missing := out.Labels.Minus(s.clear); !missing.Empty() {
-		return pipeline.Document{}, r.release.refuse(ctx, lacking(use(call, "answer", "output"), missing), fmt.Sprintf(
-			"plugin %s has seen data labelled %v, which its output is not cleared for; clear would list the labels", call.Plugin, missing))
+// letOut is what of the output of call leaves its sandbox, with the parcels that stand in it. It
+// carries their labels and those of all that the sandbox was handed, but for those that an admin
+// says the plugin takes out; with a label that it is not cleared for, nothing leaves.
+func (r runner) letOut(ctx context.Context, call broker.Call, s shape, text []byte, parcels *parcel.Table) (*parcel.Parcel, error) {
+	text, _, err := view.All().Append(nil, text) // what the sandbox gave is the sandbox's
+	if err != nil {
+		return nil, badOutput(call, err)
 	}
-	if gone := seen.Minus(out.Labels); !gone.Empty() { // somebody answers for that it is gone
+	out, err := parcels.Output(text, call.Seen.Labels())
+	if err != nil {
+		return nil, badOutput(call, err)
+	}
+	facts := out.Facts()
+	seen := call.Seen.Labels().Union(facts.Labels.Of(s.output))
+	carried := seen.Minus(s.declassified)
+	if missing := carried.Minus(s.clear); !missing.Empty() {
+		does := "has seen"
+		if !missing.Minus(call.Seen.Labels()).Empty() {
+			does = "hands on"
+		}
+		return nil, r.release.refuse(ctx, lacking(use(call, "answer", "output"), missing), fmt.Sprintf(
+			"plugin %s %s data labelled %v, which its output is not cleared for; clear would list the labels", call.Plugin, does, missing))
+	}
+	if gone := seen.Minus(carried); !gone.Empty() { // somebody answers for that it is gone
 		u := use(call, "answer", "declassify")
 		u.Resource, u.Decision = gone.String(), audit.Allowed
 		if err := r.release.record.Use(ctx, u); err != nil {
-			return pipeline.Document{}, &broker.Error{Kind: broker.Unavailable, Err: fmt.Errorf("record what was declassified: %w", err)}
+			return nil, &broker.Error{Kind: broker.Unavailable, Err: fmt.Errorf("record what was declassified: %w", err)}
 		}
+		facts.Labels = facts.Labels.Minus(s.declassified)
 	}
 	if s.output.All() {
-		return out, nil
+		return parcel.With(out, facts), nil
 	}
-	var err error
-	if out.Text, _, err = s.output.Append(nil, text); err != nil {
-		return pipeline.Document{}, &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("plugin %s: output: %w", call.Plugin, err)}
-	}
-	return out, nil
+	return parcel.Made(facts, func() (parcel.Value, error) {
+		whole, err := out.Wait(context.Background()) // it is there
+		if err != nil {
+			return parcel.Value{}, err
+		}
+		shown, _, err := s.output.Append(nil, whole.Append(nil))
+		if err != nil {
+			return parcel.Value{}, badOutput(call, err)
+		}
+		return parcel.Parse(shown)
+	}, out), nil
+}
+
+func badOutput(call broker.Call, err error) error {
+	return &broker.Error{Kind: broker.Upstream, Err: fmt.Errorf("plugin %s: output: %w", call.Plugin, err)}
 }
 
 // use is the record of what call does to its own data.

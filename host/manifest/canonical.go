@@ -14,7 +14,7 @@ type Document struct {
 }
 
 // Documents returns the canonical form of the set: kinds in the order Backend, Domain,
-// Plugin, Route, Consumer, names sorted within each. Defaults are written out, keys and lists
+// Plugin, Route, Issuer, Consumer, Gateway, names sorted within each. Defaults are written out, keys and lists
 // without order are sorted, numbers keep their digits. Two sets that mean the same have
 // the same canonical form, however they are spread over files.
 func (s *Set) Documents() []Document {
@@ -22,7 +22,8 @@ func (s *Set) Documents() []Document {
 	add := func(kind, name string, written any) {
 		out = append(out, Document{kind, name, marshal(written)})
 	}
-	backend, domain, plugin, route, consumer := backendForm(), domainForm(), pluginForm(), routeForm(), consumerForm()
+	backend, domain, plugin, route := backendForm(), domainForm(), pluginForm(), routeForm()
+	issuer, consumer := issuerForm(), consumerForm()
 	for _, b := range s.Backends {
 		add(KindBackend, b.Name, backend.write(document[Backend]{Name: b.Name, Spec: *b}))
 	}
@@ -35,8 +36,14 @@ func (s *Set) Documents() []Document {
 	for _, r := range s.Routes {
 		add(KindRoute, r.Name, route.write(document[Route]{Name: r.Name, Spec: *r}))
 	}
+	for _, i := range s.Issuers {
+		add(KindIssuer, i.Name, issuer.write(document[Issuer]{Name: i.Name, Spec: *i}))
+	}
 	for _, c := range s.Consumers {
 		add(KindConsumer, c.Name, consumer.write(document[Consumer]{Name: c.Name, Spec: *c}))
+	}
+	if g := s.Gateway; g != nil {
+		add(KindGateway, g.Name, gatewayForm().write(document[Gateway]{Name: g.Name, Spec: *g}))
 	}
 	return out
 }

@@ -70,6 +70,8 @@ func (l *loader) finish() (*Set, Faults) {
 	sortByName(s.Domains, func(d *Domain) (string, Pos) { return d.Name, d.Pos })
 	sortByName(s.Plugins, func(p *Plugin) (string, Pos) { return p.Name, p.Pos })
 	sortByName(s.Routes, func(r *Route) (string, Pos) { return r.Name, r.Pos })
+	sortByName(s.Issuers, func(i *Issuer) (string, Pos) { return i.Name, i.Pos })
+	sortByName(l.gateways, func(g *Gateway) (string, Pos) { return g.Name, g.Pos })
 	sortByName(s.Consumers, func(c *Consumer) (string, Pos) { return c.Name, c.Pos })
 
 	l.sameNames()
@@ -79,11 +81,13 @@ func (l *loader) finish() (*Set, Faults) {
 	l.sorts()
 	l.calls()
 	l.openers()
+	l.callers()
 	if !l.faults.HasErrors() { // a name that is misspelt is not also unused
 		l.idle()
 		l.unknownLabels()
+		l.twoCallers()
 	}
-	if len(s.Backends)+len(s.Domains)+len(s.Plugins)+len(s.Routes)+len(s.Consumers) == 0 && len(l.faults) == 0 {
+	if l.docs == 0 && len(l.faults) == 0 {
 		l.faults = append(l.faults, fileFault(".", codeNone, "there is no manifest (*.yaml) here"))
 	}
 	l.faults.sort()
@@ -115,6 +119,9 @@ func (l *loader) definitions() []definition {
 	}
 	for _, r := range l.set.Routes {
 		out = append(out, definition{KindRoute, r.Name, r.Pos})
+	}
+	for _, i := range l.set.Issuers {
+		out = append(out, definition{KindIssuer, i.Name, i.Pos})
 	}
 	for _, c := range l.set.Consumers {
 		out = append(out, definition{KindConsumer, c.Name, c.Pos})
@@ -159,6 +166,8 @@ func (l *loader) unknownNames() {
 			code, noun = codeNoPlugin, "plugin"
 		case KindDomain:
 			code, noun = codeNoDomain, "domain"
+		case KindIssuer:
+			code, noun = codeNoIssuer, "issuer"
 		}
 		if tried++; tried > maxFileFaults {
 			l.add(SeverityError, codeCut, "", u.pos, u.at, "more than %d unknown names; the rest is not shown", maxFileFaults)
@@ -211,6 +220,11 @@ func (l *loader) idle() {
 	for _, p := range l.set.Plugins {
 		if !used[[2]string{KindPlugin, p.Name}] {
 			l.add(SeverityWarning, codeIdlePlugin, "", p.Pos, "metadata.name", "neither a route nor a plugin calls plugin %s", p.Name)
+		}
+	}
+	for _, i := range l.set.Issuers {
+		if !used[[2]string{KindIssuer, i.Name}] {
+			l.add(SeverityWarning, codeIdleIssuer, "", i.Pos, "metadata.name", "no consumer's tokens come from issuer %s", i.Name)
 		}
 	}
 	var asked []string

@@ -96,12 +96,18 @@ const (
 	codeCallDepth    = "PM3020"
 	codeOpenReach    = "PM3021"
 	codeNotShown     = "PM3022"
+	codeNoIssuer     = "PM3023"
+	codeOneGateway   = "PM3024"
+	codeSameIssuer   = "PM3025"
+	codeSameCaller   = "PM3026"
 	codeIdleBackend  = "PM3101"
 	codeIdlePlugin   = "PM3102"
 	codeUselessScope = "PM3103"
 	codeIdleDomain   = "PM3104"
 	codeNoLabel      = "PM3105"
 	codeNoFurther    = "PM3106"
+	codeIdleIssuer   = "PM3107"
+	codeTwoCallers   = "PM3108"
 )
 
 var codes = []Code{
@@ -130,7 +136,7 @@ var codes = []Code{
 	{codeType, "wrong type", "A mapping, list, text, number or yes/no stands where another is expected."},
 	{codeAmbiguous, "ambiguous text", "Unquoted, this is a text to one YAML program and a number, date, yes/no or null to another. Put it in quotes if a text is meant; write true, false, null or a JSON number if one of those is."},
 	{codeVersion, "API version", "Every document says apiVersion: pointsman/v1."},
-	{codeKind, "kind", "The kind is not one of Backend, Domain, Plugin, Route, Consumer. A PluginAbout (plugin.yaml) lives inside its module, not among the manifests."},
+	{codeKind, "kind", "The kind is not one of Backend, Domain, Plugin, Route, Issuer, Consumer, Gateway. A PluginAbout (plugin.yaml) lives inside its module, not among the manifests."},
 	{codeName, "name", "Names are a lower-case letter followed by at most 62 lower-case letters, digits or hyphens. Parameters and functions may also have upper case and underscores."},
 	{codeWord, "not one of the words", "The value must be one of a few words."},
 	{codeDuration, "time", "A time is a whole number and a unit, without a space: 300ms, 2s, 1m, 1h."},
@@ -178,10 +184,16 @@ var codes = []Code{
 	{codeCallDepth, "calls too deep", "Plugins may call each other four deep, below the one that a route calls. Deeper chains are hard to follow and use up the deadline. Let the route call some of the plugins."},
 	{codeOpenReach, "ids would go elsewhere", "A plugin that may open pointers of a domain can send their ids to every back end that it reaches, itself or through plugins that it calls. All of them must be among the domain's backends. Add the back end to the domain if ids are meant to go there, or take one of the grants away."},
 	{codeNotShown, "pointer outside of the view", "Under pointers, a route names a path that its view and views do not let out. Perhaps one of them is misspelt, and the id itself would leave."},
+	{codeNoIssuer, "unknown issuer", "A consumer's tokens are to come from an issuer that is not in the set."},
+	{codeOneGateway, "more than one gateway", "A set has one Gateway at most: with two, each request would need the proof of both, or of either. Write the one that stands before the broker."},
+	{codeSameIssuer, "issuer twice", "Two Issuers have the same issuer, so that it would be open whose audience and keys a token is checked with. Write one, with every audience."},
+	{codeSameCaller, "one proof for two", "Every token, or the client certificate, of one consumer is another's too, or the gateway's. Whoever sends it would be two, and is refused. Give each claims, or a name, of its own."},
 	{codeIdleBackend, "backend is not used", "No plugin is granted the backend."},
 	{codeIdlePlugin, "plugin is not used", "Neither a route nor a call grant of another plugin names the plugin."},
 	{codeUselessScope, "scope opens nothing", "The consumer has a scope that no route asks for; perhaps it is misspelt."},
 	{codeIdleDomain, "domain is not used", "No parameter, route or grant has pointers of the domain."},
 	{codeNoLabel, "unknown label", "Something is cleared of a label that no back end, statement or parameter has; perhaps it is misspelt."},
 	{codeNoFurther, "view that shows nothing further", "Under views, a route names a scope that it asks of every consumer, or only paths that its view shows everybody."},
+	{codeIdleIssuer, "issuer is not used", "No consumer's tokens come from the issuer."},
+	{codeTwoCallers, "tokens that could be two consumers'", "Two consumers look at different claims of tokens of one issuer, so that a token could have both. Such a token is refused. Let both look at the same claim, such as azp."},
 }

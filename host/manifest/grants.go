@@ -57,6 +57,12 @@ type PointerGrant struct {
 	Mint string // the domain whose ids it may make pointers of
 }
 
+// ParcelGrant lets a plugin take documents as parcels, which stay on the host, and move what
+// it cannot read.
+type ParcelGrant struct {
+	View Paths // what of the parcels in its input it may read, as paths into the input; not written: nothing
+}
+
 // LogGrant lets a plugin write to the log.
 type LogGrant struct {
 	Clear []string // labels that it may have seen and still write to the log, sorted
@@ -69,6 +75,7 @@ const (
 	grantKV      = "kv"
 	grantCall    = "call"
 	grantPointer = "pointer"
+	grantParcel  = "parcel"
 	grantLog     = "log"
 )
 
@@ -79,18 +86,22 @@ type grants struct {
 	KV      *KVGrant
 	Call    []CallGrant
 	Pointer []PointerGrant
+	Parcel  *ParcelGrant
 	Log     *LogGrant
 }
 
 func grantsForm() form[grants] {
 	log := object(LogGrant{}, nil,
 		key("clear", labelList(), "labels that the plugin may have seen and still write to the log", func(g *LogGrant) *[]string { return &g.Clear }))
+	parcels := object(ParcelGrant{}, nil,
+		key("view", seen(), "what of the parcels in its input the plugin may read: paths into the input, or all; nothing unless written", func(g *ParcelGrant) *Paths { return &g.View }))
 	return object(grants{}, nil,
 		key(grantHTTP, distinct(1, 50, httpGrant(), func(g HTTPGrant) string { return g.As }, codeSameAs), "back ends that the plugin may call", func(g *grants) *[]HTTPGrant { return &g.HTTP }),
 		key(grantSQL, distinct(1, 50, sqlGrant(), func(g SQLGrant) string { return g.As }, codeSameAs), "statements that the plugin may use", func(g *grants) *[]SQLGrant { return &g.SQL }),
 		key(grantKV, pointer(kvGrant()), "{} or more if the plugin may keep values of its own", func(g *grants) **KVGrant { return &g.KV }),
 		key(grantCall, list(1, 50, callGrant(), func(g CallGrant) string { return g.Plugin + "." + g.Function }), "functions of other plugins that it may call", func(g *grants) *[]CallGrant { return &g.Call }),
 		key(grantPointer, list(1, 50, pointerGrant(), PointerGrant.id), "domains whose pointers it may open or mint", func(g *grants) *[]PointerGrant { return &g.Pointer }),
+		key(grantParcel, pointer(parcels), "{} or more if the plugin may take documents as parcels, which stay on the host", func(g *grants) **ParcelGrant { return &g.Parcel }),
 		key(grantLog, pointer(log), "{} or more if the plugin may write to the log", func(g *grants) **LogGrant { return &g.Log }))
 }
 

@@ -120,7 +120,7 @@ func TestPaths(t *testing.T) {
 	if c := set.Consumers[0]; c.Subjects == nil || c.Subjects.Count != 3000 || c.Subjects.Per != time.Hour {
 		t.Errorf("subjects %+v", c.Subjects)
 	}
-	if c := set.Consumers[1]; c.Subjects == nil || c.Subjects.String() != "50000/day" {
+	if c := set.Consumers[2]; c.Subjects == nil || c.Subjects.String() != "50000/day" {
 		t.Errorf("subjects %+v", c.Subjects)
 	}
 	for _, p := range []manifest.Paths{{All: true}, {List: []string{}}, {List: []string{"a", `"b c".d[]`}}} {

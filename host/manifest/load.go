@@ -58,7 +58,9 @@ func backendForm() form[document[Backend]]   { return framed(KindBackend, backen
 func domainForm() form[document[Domain]]     { return framed(KindDomain, domainSpec()) }
 func pluginForm() form[document[Plugin]]     { return framed(KindPlugin, pluginSpec()) }
 func routeForm() form[document[Route]]       { return framed(KindRoute, routeSpec()) }
+func issuerForm() form[document[Issuer]]     { return framed(KindIssuer, issuerSpec()) }
 func consumerForm() form[document[Consumer]] { return framed(KindConsumer, consumerSpec()) }
+func gatewayForm() form[document[Gateway]]   { return framed(KindGateway, gatewaySpec()) }
 
 // loader is one run of Load.
 type loader struct {
@@ -66,8 +68,11 @@ type loader struct {
 	domain   form[document[Domain]]
 	plugin   form[document[Plugin]]
 	route    form[document[Route]]
+	issuer   form[document[Issuer]]
 	consumer form[document[Consumer]]
+	gateway  form[document[Gateway]]
 	set      Set
+	gateways []*Gateway // of which a Set has one at most
 	faults   Faults
 	uses     []use
 	bytes    int64
@@ -83,7 +88,7 @@ type loader struct {
 // modules and certificates exist, and that plugins have the functions that routes call,
 // is for whoever deploys to check.
 func Load(root fs.FS) (*Set, Faults) {
-	l := &loader{backend: backendForm(), domain: domainForm(), plugin: pluginForm(), route: routeForm(), consumer: consumerForm()}
+	l := &loader{backend: backendForm(), domain: domainForm(), plugin: pluginForm(), route: routeForm(), issuer: issuerForm(), consumer: consumerForm(), gateway: gatewayForm()}
 	files := 0
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		base := path.Base(name)
@@ -185,7 +190,7 @@ func readFile(root fs.FS, name string) ([]byte, *Fault) {
 }
 
 // kinds are the kinds of a Set, in the order of the canonical form.
-var kinds = []string{KindBackend, KindDomain, KindPlugin, KindRoute, KindConsumer}
+var kinds = []string{KindBackend, KindDomain, KindPlugin, KindRoute, KindIssuer, KindConsumer, KindGateway}
 
 // document reads one document into the set.
 func (l *loader) document(r *reader, n *yaml.Node) {
@@ -228,6 +233,16 @@ func (l *loader) document(r *reader, n *yaml.Node) {
 		d.Spec.Name, d.Spec.Pos = d.Name, d.Pos
 		l.set.Routes = append(l.set.Routes, &d.Spec)
 		written = l.route.write(d)
+	case KindIssuer:
+		d := l.issuer.read(r, n, "")
+		d.Spec.Name, d.Spec.Pos = d.Name, d.Pos
+		l.set.Issuers = append(l.set.Issuers, &d.Spec)
+		written = l.issuer.write(d)
+	case KindGateway:
+		d := l.gateway.read(r, n, "")
+		d.Spec.Name, d.Spec.Pos = d.Name, d.Pos
+		l.gateways = append(l.gateways, &d.Spec)
+		written = l.gateway.write(d)
 	case KindConsumer:
 		d := l.consumer.read(r, n, "")
 		d.Spec.Name, d.Spec.Pos = d.Name, d.Pos

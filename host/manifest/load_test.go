@@ -152,7 +152,8 @@ func TestLoadValid(t *testing.T) {
 	}
 	want := []string{"Backend acme-crm", "Backend customer-store", "Backend loyalty", "Backend notes", "Backend shop", "Domain basket", "Domain customer",
 		"Plugin crm-contact", "Plugin loyalty-balance", "Plugin merge", "Plugin shop-orders",
-		"Route customer-profile", "Route customer-search", "Consumer call-centre", "Consumer web-shop"}
+		"Route customer-profile", "Route customer-search", "Issuer acme-login", "Issuer partners",
+		"Consumer call-centre", "Consumer web-partner", "Consumer web-shop", "Consumer web-till", "Gateway edge"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("documents (-want +got):\n%s", diff)
 	}
@@ -208,7 +209,7 @@ func TestLoadValid(t *testing.T) {
 	if c := set.Consumers[0]; c.Sector != "call-centre" || !c.APIKey || c.Rate != nil {
 		t.Errorf("consumer %+v", c)
 	}
-	if c := set.Consumers[1]; c.Sector != "shop" || c.Rate == nil || c.Rate.PerSecond() != 200 {
+	if c := set.Consumers[2]; c.Sector != "shop" || c.Rate == nil || c.Rate.PerSecond() != 200 {
 		t.Errorf("consumer %+v", c)
 	}
 }
@@ -261,7 +262,7 @@ func TestDigest(t *testing.T) {
 		}
 		return string(b)
 	}
-	all := []string{read("backends.yaml"), read("plugins/plugins.yml"), read("routes.yaml"), read("consumers.yaml")}
+	all := []string{read("backends.yaml"), read("plugins/plugins.yml"), read("routes.yaml"), read("consumers.yaml"), read("door.yaml")}
 	load := func(texts []string, change ...string) string {
 		t.Helper()
 		whole := strings.NewReplacer(change...).Replace(strings.Join(texts, "\n---\n"))

@@ -28,7 +28,9 @@ const (
 	KindDomain      = "Domain"
 	KindPlugin      = "Plugin"
 	KindRoute       = "Route"
+	KindIssuer      = "Issuer"
 	KindConsumer    = "Consumer"
+	KindGateway     = "Gateway"
 	KindPluginAbout = "PluginAbout" // the author's plugin.yaml; never part of a Set
 )
 
@@ -40,7 +42,9 @@ type Set struct {
 	Domains   []*Domain
 	Plugins   []*Plugin
 	Routes    []*Route
+	Issuers   []*Issuer
 	Consumers []*Consumer
+	Gateway   *Gateway // nil: none, and consumers reach the broker directly
 }
 
 // Pos is a place in a file. Line and Column count from 1, columns in characters; both are
@@ -71,7 +75,7 @@ type Plugin struct {
 	Pos    Pos
 	Module Module
 	// Grants holds, for each capability that is granted, the grant as canonical JSON: arrays
-	// of HTTPGrant, SQLGrant, CallGrant and PointerGrant, a KVGrant and a LogGrant. The
+	// of HTTPGrant, SQLGrant, CallGrant and PointerGrant, a KVGrant, a ParcelGrant and a LogGrant. The
 	// fields below hold the same, decoded.
 	Grants        map[string]json.RawMessage
 	HTTPGrants    []HTTPGrant    // sorted by As
@@ -79,6 +83,7 @@ type Plugin struct {
 	KVGrant       *KVGrant       // nil: none
 	CallGrants    []CallGrant    // sorted by plugin and function
 	PointerGrants []PointerGrant // sorted
+	ParcelGrant   *ParcelGrant   // nil: none
 	LogGrant      *LogGrant      // nil: none
 	Input         Paths          // what of a step's input reaches the plugin; not written: all of it
 	Output        Paths          // what of its output leaves; not written: all of it
@@ -187,17 +192,32 @@ const (
 	OnErrorFail = "fail" // the request fails
 )
 
-// Consumer is a caller.
+// Consumer is a caller. In a Set it has at least one of APIKey, JWT and MTLS; each of those
+// that it has lets it in.
 type Consumer struct {
 	Name   string
 	Pos    Pos
-	APIKey bool // always true in a Set: it is the only way to authenticate
-	Scopes []string
-	Sector string // the consumer's own name unless written
-	Rate   *Rate  // nil: no limit of its own
+	APIKey bool          // by a key that pointsman makes
+	JWT    *ConsumerJWT  // by a token that an issuer signed
+	MTLS   *ConsumerMTLS // by a client certificate
+	Scopes []string      // the most that it can have; a token may leave some out
+	Sector string        // the consumer's own name unless written
+	Rate   *Rate         // nil: no limit of its own
 	// Subjects is how many distinct subjects may be revealed to it in an hour or a day; nil:
 	// any number.
 	Subjects *Rate
+}
+
+// ConsumerJWT says which tokens are a consumer's.
+type ConsumerJWT struct {
+	Issuer string            // name of an Issuer
+	Claims map[string]string // claim: the exact text that it has; never empty in a Set
+}
+
+// ConsumerMTLS says which client certificate is a consumer's.
+type ConsumerMTLS struct {
+	CA   string // slash-separated path of a PEM file, relative to the manifests' root
+	Name string // a SAN of the certificate: DNS name or URI
 }
 
 // Rate is a number of requests, or of subjects, in a time.

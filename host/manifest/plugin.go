@@ -58,7 +58,7 @@ func grantsField() field[Plugin] {
 		read: func(r *reader, n *yaml.Node, at string, p *Plugin) {
 			g := f.read(r, n, at)
 			p.HTTPGrants, p.SQLGrants, p.KVGrant = g.HTTP, g.SQL, g.KV
-			p.CallGrants, p.PointerGrants, p.LogGrant = g.Call, g.Pointer, g.Log
+			p.CallGrants, p.PointerGrants, p.ParcelGrant, p.LogGrant = g.Call, g.Pointer, g.Parcel, g.Log
 			written, _ := f.write(g).(schema)
 			for capability, grant := range written {
 				if p.Grants == nil {

@@ -27,7 +27,8 @@ const (
 func Schemas() map[string][]byte {
 	parts := map[string]schema{
 		KindBackend: backendForm().schema, KindDomain: domainForm().schema, KindPlugin: pluginForm().schema,
-		KindRoute: routeForm().schema, KindConsumer: consumerForm().schema,
+		KindRoute: routeForm().schema, KindIssuer: issuerForm().schema, KindConsumer: consumerForm().schema,
+		KindGateway: gatewayForm().schema,
 	}
 	out := map[string][]byte{"pluginabout": published(KindPluginAbout, aboutForm().schema)}
 	var cases []any

@@ -41,16 +41,23 @@ func pin() form[string] {
 // hostName is a DNS name.
 func hostName() form[string] {
 	return word("a host name such as crm.example", schema{"pattern": `^[a-z0-9.-]{1,253}$`}, func(s string) (string, *problem) {
-		labels := strings.Split(s, ".")
-		for _, label := range labels {
-			if len(s) > 253 || !hostLabel.MatchString(label) || numberLabel.MatchString(labels[len(labels)-1]) {
-				near := strings.TrimSuffix(strings.ToLower(s), ".")
-				if near == s {
-					near = ""
-				}
-				return "", problemf(codeURL, near, "%s is not a host name in lower-case ASCII", quote(s))
-			}
+		if p := checkHostName(s); p != nil {
+			return "", p
 		}
 		return s, nil
 	}, itself)
+}
+
+func checkHostName(s string) *problem {
+	labels := strings.Split(s, ".")
+	for _, label := range labels {
+		if len(s) > 253 || !hostLabel.MatchString(label) || numberLabel.MatchString(labels[len(labels)-1]) {
+			near := strings.TrimSuffix(strings.ToLower(s), ".")
+			if near == s {
+				near = ""
+			}
+			return problemf(codeURL, near, "%s is not a host name in lower-case ASCII", quote(s))
+		}
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ type Wants struct {
 	KV      *KVWant       // nil: it keeps nothing
 	Call    []CallWant    // sorted by plugin and function
 	Pointer []PointerWant // sorted
+	Parcel  *ParcelWant   // nil: it takes texts
 	Log     *LogWant      // nil: no logging
 }
 
@@ -47,6 +48,9 @@ type PointerWant struct {
 	Reason string
 }
 
+// ParcelWant is the wish to take documents as parcels.
+type ParcelWant struct{ Reason string }
+
 // LogWant is the wish to write to the log.
 type LogWant struct{ Reason string }
 
@@ -74,6 +78,7 @@ func wantsForm() form[Wants] {
 		key("open", name(plainName), "the domain whose pointers it opens", func(w *PointerWant) *string { return &w.Open }),
 		key("mint", name(plainName), "the domain whose ids it makes pointers of", func(w *PointerWant) *string { return &w.Mint }),
 		because(func(w *PointerWant) *string { return &w.Reason }))
+	parcels := object(ParcelWant{}, nil, because(func(w *ParcelWant) *string { return &w.Reason }))
 	log := object(LogWant{}, nil, because(func(w *LogWant) *string { return &w.Reason }))
 	return object(Wants{}, nil,
 		key(grantHTTP, distinct(1, 50, http, func(w HTTPWant) string { return w.Backend }, codeSameAs), "back ends that it calls", func(w *Wants) *[]HTTPWant { return &w.HTTP }),
@@ -81,5 +86,6 @@ func wantsForm() form[Wants] {
 		key(grantKV, pointer(kv), "that it keeps values of its own", func(w *Wants) **KVWant { return &w.KV }),
 		key(grantCall, list(1, 50, call, func(w CallWant) string { return w.Plugin + "." + w.Function }), "functions of other plugins that it calls", func(w *Wants) *[]CallWant { return &w.Call }),
 		key(grantPointer, list(1, 50, pointers, func(w PointerWant) string { return PointerGrant{w.Open, w.Mint}.id() }), "domains whose pointers it opens or mints", func(w *Wants) *[]PointerWant { return &w.Pointer }),
+		key(grantParcel, pointer(parcels), "that it takes documents as parcels", func(w *Wants) **ParcelWant { return &w.Parcel }),
 		key(grantLog, pointer(log), "that it writes to the log", func(w *Wants) **LogWant { return &w.Log }))
 }

@@ -17,7 +17,9 @@ import (
 
 	"pointsman/host/audit"
 	"pointsman/host/broker"
+	"pointsman/host/gateway"
 	"pointsman/host/pipeline"
+	"pointsman/host/token"
 )
 
 const (
@@ -90,7 +92,7 @@ func (s *Server) decide(r *http.Request, id broker.RequestID) (o outcome) {
 	}
 	o.release = release.Number()
 
-	principal, err := release.Authenticate(credential(r.Header))
+	principal, err := enter(release, r)
 	if err != nil {
 		o.err = err
 		return o
@@ -111,6 +113,9 @@ func (s *Server) decide(r *http.Request, id broker.RequestID) (o outcome) {
 			return o
 		}
 		o.result, o.err = rewrap(r, release, principal)
+		if gateway.ReasonOf(o.err) != "" { // the gateway sent another body: nobody asked this
+			o = outcome{method: o.method, release: o.release, closing: o.closing, err: o.err}
+		}
 		return o
 	}
 
@@ -277,6 +282,12 @@ func (s *Server) record(ctx context.Context, id broker.RequestID, began time.Tim
 func (s *Server) logRequest(id broker.RequestID, began time.Time, o *outcome) {
 	status := o.status()
 	args := []any{"call", id, "route", o.route, "status", status, "ms", s.now().Sub(began).Milliseconds()}
+	if why := gateway.ReasonOf(o.err); why != "" {
+		args = append(args, "gateway", why)
+	}
+	if why := token.ReasonOf(o.err); why != "" && why != token.Malformed { // as every API key is
+		args = append(args, "token", why)
+	}
 	if status < 500 {
 		s.log.Info("request", args...)
 		return

@@ -7,7 +7,8 @@
 //     that of POST /pointers:rewrap, which is answered behind the fifth door
 //  2. the bytes of the path, before anything is looked up by them              400
 //  3. is there a release to serve from                                         503
-//  4. the credential; the answer is the same for every path                    401
+//  4. the gateway's proof, where one is declared, and the credential: both     401
+//     are always looked at, and the answer is the same for every path
 //  5. the consumer's rate, whatever it asks for                                429
 //  6. the route; one that is not there or not for this consumer                404
 //  7. the method; Allow lists what this consumer may use on the path           405
@@ -31,6 +32,8 @@ import (
 
 	"pointsman/host/audit"
 	"pointsman/host/broker"
+	"pointsman/host/clientcert"
+	"pointsman/host/gateway"
 	"pointsman/host/pipeline"
 )
 
@@ -46,10 +49,14 @@ type Release interface {
 	// Number tells releases apart in logs and records.
 	Number() uint64
 
-	// Authenticate returns whose credential this is. presented is "" when the request had
-	// none or two that differ. Every refusal is a *broker.Error of kind Unauthenticated;
-	// another kind says that credentials cannot be checked now.
-	Authenticate(presented string) (broker.Principal, error)
+	// Prove returns the proof that a request came through the gateway. direct says that
+	// there is no gateway, and no proof. Refusals are as those of Authenticate.
+	Prove(r gateway.Request) (p gateway.Proof, direct bool, err error)
+
+	// Authenticate returns whose credential or client certificate this is; presented is ""
+	// and shown empty when the request had none. Every refusal is a *broker.Error of kind
+	// Unauthenticated; another kind says that it cannot be checked now.
+	Authenticate(ctx context.Context, presented string, shown clientcert.Chain) (broker.Principal, error)
 
 	// Allow counts a request against p's rate and reports whether it is within it, and if
 	// not, when the next one would be. Always true for a consumer without a rate.

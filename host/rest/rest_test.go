@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 
 	"pointsman/host/audit"
 	"pointsman/host/broker"
+	"pointsman/host/clientcert"
+	"pointsman/host/gateway"
 	"pointsman/host/pipeline"
 	"pointsman/host/rest"
 )
@@ -39,11 +42,32 @@ type release struct {
 	authErr error // instead of a look at the credential
 	limited time.Duration
 	quota   int
+	gateway *gateway.Gateway // nil: none
+	gateErr error            // instead of a look at the proof
+	asked   atomic.Int64     // calls of Authenticate
 }
+
+// tillCertificate is what a gateway says in Client-Cert that till showed.
+const tillCertificate = "certificate of till"
 
 func (*release) Number() uint64 { return 7 }
 
-func (r *release) Authenticate(presented string) (broker.Principal, error) {
+func (r *release) Prove(q gateway.Request) (gateway.Proof, bool, error) {
+	if r.gateErr != nil {
+		return gateway.Proof{}, false, r.gateErr
+	}
+	if r.gateway == nil {
+		return gateway.Proof{}, true, nil
+	}
+	p, err := r.gateway.Verify(q)
+	return p, false, err
+}
+
+func (r *release) Authenticate(_ context.Context, presented string, shown clientcert.Chain) (broker.Principal, error) {
+	r.asked.Add(1)
+	if len(shown) > 0 && string(shown[0]) == tillCertificate && presented == "" {
+		return broker.Principal{ID: "till", Scopes: broker.NewScopes("read")}, nil
+	}
 	if r.authErr != nil {
 		return broker.Principal{}, r.authErr
 	}

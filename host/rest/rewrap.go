@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"pointsman/host/broker"
+	"pointsman/host/gateway"
 	"pointsman/host/pipeline"
 )
 
@@ -69,6 +70,8 @@ func readRewrap(r *http.Request) ([]string, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRewrapBody+1))
 	switch {
+	case gateway.ReasonOf(err) != "":
+		return nil, err
 	case err != nil:
 		return nil, &broker.Error{Kind: broker.Canceled, Err: err}
 	case len(body) > maxRewrapBody:
