@@ -356,7 +356,8 @@ func (r *Rules) labels(rules []rule, parts []Facts) view.Labels {
 		}
 		var of view.Labels
 		for _, p := range parts {
-			of = of.Union(f.from.facts(func(string) Facts { return p }).Labels)
+			of = of.Union(f.from.facts(func(string) Facts { return p }).decides().Labels)
+			of = of.Union(Facts{Labels: p.Labels.Member(r.source)}.decides().Labels)
 			for _, asked := range []*Path{f.when, f.unless, &r.updated} {
 				if asked != nil {
 					of = of.Union(p.At(*asked).decides().Labels)

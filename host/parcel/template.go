@@ -57,7 +57,21 @@ func (t *Template) Make(source func(name string) Value) (Value, error) {
 func isObject(e expression) bool { _, ok := e.(object); return ok }
 
 // Facts is what is known of what the template makes, by what is known of what it is made of.
-func (t *Template) Facts(source func(name string) Facts) Facts { return t.root.facts(source) }
+func (t *Template) Facts(source func(name string) Facts) Facts {
+	if isObject(t.root) { // it is there, whatever is in it
+		return t.root.facts(source)
+	}
+	return factsOf(t.root, source)
+}
+
+// factsOf is what is known of a part of a template at its place. Whether anything is there at all,
+// the whole of it decides, unless it is the value at a path as it is.
+func factsOf(e expression, source func(string) Facts) Facts {
+	if g, ok := e.(get); ok && g.as == nil && g.or == nil {
+		return g.facts(source)
+	}
+	return e.facts(source).decides()
+}
 
 // expression is a part of a template.
 type expression interface {
@@ -198,7 +212,7 @@ func (o object) make(m *maker, dst []byte) ([]byte, bool, error) {
 func (o object) facts(source func(string) Facts) Facts {
 	var all Facts
 	for _, f := range o {
-		all = all.and(f.value.facts(source).below(f.name))
+		all = all.and(factsOf(f.value, source).below(f.name))
 	}
 	if len(o) == 0 {
 		return constant
@@ -229,7 +243,7 @@ func (a array) make(m *maker, dst []byte) ([]byte, bool, error) {
 func (a array) facts(source func(string) Facts) Facts {
 	all := constant
 	for _, item := range a {
-		all = all.or(item.facts(source))
+		all = all.or(factsOf(item, source))
 	}
 	return Facts{all.Labels, below(all.Shown)}
 }

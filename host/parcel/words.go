@@ -439,9 +439,8 @@ func (x each) facts(source func(string) Facts) Facts {
 		}
 		return source(name)
 	})
-	// How many there are, the elements decide.
-	f = Facts{f.Labels.Union(items.decides().Labels), f.Shown}
-	return Facts{f.Labels, below(f.Shown)}
+	f = f.decides() // which elements there are, all of them decide
+	return f.or(items.decides())
 }
 
 // need fails where nothing is, or a text that says nothing.

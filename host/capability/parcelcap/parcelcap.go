@@ -184,9 +184,10 @@ func tells(number uint64, labels func(parcel.Facts) broker.Labels, tell func(par
 			return nil, err
 		}
 		call, _ := broker.CallFrom(ctx)
-		call.Seen.Add(labels(p.Facts())) // before the guest has it; that it failed tells something, too
+		call.Seen.Add(labels(p.Facts())) // before the guest has it
 		v, err := p.Wait(ctx)
 		if err != nil {
+			call.Seen.Add(all(p.Facts())) // that it failed, any part of it may have decided
 			if ctx.Err() != nil {
 				err = &broker.Error{Kind: broker.UpstreamTimeout, Detail: "the document did not come in time", Err: err}
 			}
