@@ -28,6 +28,7 @@ type part struct {
 
 	parcel bool      // stepRef: it is handed over as a parcel
 	reads  view.View // of the parcel, what may be read
+	memo   *parcel.Memo
 }
 
 type partKind uint8
@@ -140,7 +141,7 @@ func (s scope) refer(t *template, v manifest.Value) error {
 	}
 	*t = append(*t, part{
 		kind: stepRef, index: i, path: path, whole: len(v.Ref.Path) == 0,
-		parcel: !s.text && !s.reads.All(), reads: s.reads,
+		parcel: !s.text && !s.reads.All(), reads: s.reads, memo: new(parcel.Memo),
 	})
 	return nil
 }
@@ -240,20 +241,28 @@ func (f *filling) step(v values, p part) error {
 	}
 	value := v.of(p)
 	if from != nil { // that a field is not there tells something of the document, too
-		f.Labels = f.Labels.Union(from.Facts().At(p.path).Labels.All())
+		f.Labels = f.Labels.Union(p.facts(from).Labels.All())
 	}
 	if !p.whole {
 		value = value.At(p.path)
 		f.whole = f.whole && !value.Absent()
 	}
 	if p.parcel && !value.Absent() {
-		return f.hand(parcel.Of(value, from.Facts().At(p.path)), p)
+		return f.hand(parcel.Of(value, p.facts(from)), p)
 	}
 	if len(f.Text)+value.Size() > maxText {
 		return errLarge
 	}
 	f.Text = value.Append(f.Text)
 	return nil
+}
+
+// facts is what is known of what p refers to.
+func (p part) facts(from *parcel.Parcel) parcel.Facts {
+	if p.whole {
+		return from.Facts()
+	}
+	return p.memo.Facts(nil, []parcel.Facts{from.Facts()}, func(f []parcel.Facts) parcel.Facts { return f[0].At(p.path) })
 }
 
 // hand puts a parcel into the text. What may be read of it is for this plugin to know.

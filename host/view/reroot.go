@@ -50,21 +50,21 @@ func LabelAll(labels broker.Labels) Labels {
 
 // with is l with what v shows labelled, too.
 func (l Labels) with(label string, v View) Labels {
-	fields := make(map[string]View, len(l.fields)+1)
-	for name, have := range l.fields {
+	fields := make(map[string]View, len(l.fields())+1)
+	for name, have := range l.fields() {
 		fields[name] = have
 	}
 	fields[label] = fields[label].Union(v)
-	return Labels{fields}
+	return labels(fields)
 }
 
 // All is every label that l gives something.
 func (l Labels) All() broker.Labels {
-	if len(l.fields) == 0 {
+	if len(l.fields()) == 0 {
 		return broker.Labels{}
 	}
-	names := make([]string, 0, len(l.fields))
-	for name, v := range l.fields {
+	names := make([]string, 0, len(l.fields()))
+	for name, v := range l.fields() {
 		if !v.None() {
 			names = append(names, name)
 		}
@@ -75,12 +75,12 @@ func (l Labels) All() broker.Labels {
 // Union labels what l labels and what m labels.
 func (l Labels) Union(m Labels) Labels {
 	switch {
-	case len(m.fields) == 0:
+	case len(m.fields()) == 0:
 		return l
-	case len(l.fields) == 0:
+	case len(l.fields()) == 0:
 		return m
 	}
-	for name, v := range m.fields {
+	for name, v := range m.fields() {
 		l = l.with(name, v)
 	}
 	return l
@@ -88,16 +88,16 @@ func (l Labels) Union(m Labels) Labels {
 
 // Minus is l without some labels.
 func (l Labels) Minus(gone broker.Labels) Labels {
-	if gone.Empty() || len(l.fields) == 0 {
+	if gone.Empty() || len(l.fields()) == 0 {
 		return l
 	}
-	fields := make(map[string]View, len(l.fields))
-	for name, v := range l.fields {
+	fields := make(map[string]View, len(l.fields()))
+	for name, v := range l.fields() {
 		if !gone.Has(name) {
 			fields[name] = v
 		}
 	}
-	return Labels{fields}
+	return labels(fields)
 }
 
 // Member is the labels of the value of a member. Arrays make no difference, as in Of.
@@ -109,14 +109,14 @@ func (l Labels) Member(name string) Labels {
 func (l Labels) Below(name string) Labels { return l.each(func(v View) View { return v.Below(name) }) }
 
 func (l Labels) each(f func(View) View) Labels {
-	if len(l.fields) == 0 {
+	if len(l.fields()) == 0 {
 		return l
 	}
-	fields := make(map[string]View, len(l.fields))
-	for name, v := range l.fields {
+	fields := make(map[string]View, len(l.fields()))
+	for name, v := range l.fields() {
 		if at := f(v); !at.None() {
 			fields[name] = at
 		}
 	}
-	return Labels{fields}
+	return labels(fields)
 }

@@ -60,23 +60,24 @@ type bound struct {
 	templates *known[*parcel.Template]
 	rules     *known[*parcel.Rules]
 	edits     *known[*parcel.Edit]
+	memo      parcel.Memo
 }
 
-// made is a use that makes a parcel of those with the numbers. facts and make are called with
-// what was found, in the order of the numbers.
-func made(numbers []uint64, facts func([]parcel.Facts) parcel.Facts, make func([]parcel.Value) (parcel.Value, error)) capability.Planned {
+// made is a use that makes a parcel of those with the numbers. facts, which depends on operation
+// alone, and do are called with what was found, in the order of the numbers.
+func (b *bound) made(operation any, numbers []uint64, facts func([]parcel.Facts) parcel.Facts, do func([]parcel.Value) (parcel.Value, error)) capability.Planned {
 	return capability.Planned{Inward: true, Do: func(ctx context.Context) ([]byte, error) {
 		table := parcel.TableFrom(ctx)
 		from, err := find(table, numbers)
 		if err != nil {
 			return nil, err
 		}
-		known := []parcel.Facts{}
-		for _, p := range from {
-			known = append(known, p.Facts())
+		known := make([]parcel.Facts, len(from))
+		for i, p := range from {
+			known[i] = p.Facts()
 		}
-		h, err := table.Make(facts(known), func() (parcel.Value, error) {
-			values := []parcel.Value{}
+		h, err := table.Make(b.memo.Facts(operation, known, facts), func() (parcel.Value, error) {
+			values := make([]parcel.Value, 0, len(from))
 			for _, p := range from {
 				v, err := p.Wait(context.Background()) // it is there
 				if err != nil {
@@ -84,7 +85,7 @@ func made(numbers []uint64, facts func([]parcel.Facts) parcel.Facts, make func([
 				}
 				values = append(values, v)
 			}
-			v, err := make(values)
+			v, err := do(values)
 			return v, failure(err)
 		}, from...)
 		if err != nil {
@@ -93,6 +94,9 @@ func made(numbers []uint64, facts func([]parcel.Facts) parcel.Facts, make func([
 		return capability.Number(h), nil
 	}}
 }
+
+// selecting is the operation that selects the value at a path.
+type selecting string
 
 func find(table *parcel.Table, numbers []uint64) ([]*parcel.Parcel, error) {
 	from := make([]*parcel.Parcel, len(numbers))
@@ -125,7 +129,7 @@ func (b *bound) choose(request []byte) (capability.Planned, error) {
 	if err != nil {
 		return capability.Planned{}, invalid("path: ", err)
 	}
-	return made([]uint64{asked.Parcel},
+	return b.made(selecting(asked.Path), []uint64{asked.Parcel},
 		func(f []parcel.Facts) parcel.Facts { return f[0].At(path) },
 		func(v []parcel.Value) (parcel.Value, error) { return v[0].At(path), nil }), nil
 }
@@ -146,7 +150,7 @@ func (b *bound) build(request []byte) (capability.Planned, error) {
 		}
 		numbers[i], place[name] = n, i
 	}
-	return made(numbers,
+	return b.made(t, numbers,
 		func(f []parcel.Facts) parcel.Facts {
 			return t.Facts(func(name string) parcel.Facts { return f[place[name]] })
 		},
@@ -161,7 +165,7 @@ func (b *bound) merge(request []byte) (capability.Planned, error) {
 	if err != nil {
 		return capability.Planned{}, err
 	}
-	return made(asked.Parts, r.Facts, r.Merge), nil
+	return b.made(r, asked.Parts, r.Facts, r.Merge), nil
 }
 
 func (b *bound) edit(request []byte) (capability.Planned, error) {
@@ -170,7 +174,7 @@ func (b *bound) edit(request []byte) (capability.Planned, error) {
 	if err != nil {
 		return capability.Planned{}, err
 	}
-	return made([]uint64{asked.Parcel},
+	return b.made(e, []uint64{asked.Parcel},
 		func(f []parcel.Facts) parcel.Facts { return e.Facts(f[0]) },
 		func(v []parcel.Value) (parcel.Value, error) { return e.Make(v[0]) }), nil
 }
