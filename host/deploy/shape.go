@@ -21,9 +21,11 @@ type shape struct {
 	declassified  broker.Labels // labels that its output does not carry any more
 	moves         bool          // it takes documents as parcels
 	reads         view.View     // of those in its input, what it may read
+	known         *parcel.Memo  // what is known of its outputs
 }
 
 func shapeOf(m *manifest.Plugin) (s shape, err error) {
+	s.known = new(parcel.Memo)
 	if m.LogGrant != nil {
 		s.logClear = broker.NewLabels(m.LogGrant.Clear...)
 	}
@@ -86,7 +88,7 @@ func (r runner) letOut(ctx context.Context, call broker.Call, s shape, text []by
 	if err != nil {
 		return nil, badOutput(call, err)
 	}
-	out, err := parcels.Output(text, call.Seen.Labels())
+	out, err := parcels.Output(text, call.Seen.Labels(), s.known)
 	if err != nil {
 		return nil, badOutput(call, err)
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 // Memo remembers Facts: what an operation lets be known of its result depends on the operation and
-// on what is known before, and is the same for every request. The zero Memo is empty. Safe for
-// concurrent use.
+// on what is known before, and is the same for every request. The zero Memo is empty, a nil one
+// remembers nothing. Safe for concurrent use.
 type Memo struct {
 	known sync.Map // memoKey -> Facts
 	size  atomic.Int64
@@ -28,7 +28,7 @@ type memoKey struct {
 // Facts returns what make returns for an operation, which can be compared, on documents of which
 // is known what of says.
 func (m *Memo) Facts(operation any, of []Facts, make func([]Facts) Facts) Facts {
-	if len(of) > memoInputs {
+	if m == nil || len(of) > memoInputs {
 		return make(of)
 	}
 	key := memoKey{operation: operation, inputs: len(of)}

@@ -14,15 +14,16 @@ import (
 // Output is the output of the call: a text, which must be one strict JSON document and which
 // nobody changes any more, with the documents of the parcels that stand in it as
 // {"$parcel": number}, and no other member. Whatever else is in it carries seen. Without a table
-// there are no parcels in it.
-func (t *Table) Output(text []byte, seen broker.Labels) (*Parcel, error) {
-	facts := Facts{Labels: view.LabelAll(seen)}
+// there are no parcels in it. memo remembers what is known of outputs; nil remembers nothing.
+func (t *Table) Output(text []byte, seen broker.Labels, memo *Memo) (*Parcel, error) {
 	v, err := Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	if t == nil || !bytes.Contains(text, []byte(handleName)) {
-		return Of(v, facts), nil
+		return Of(v, memo.Facts(seeing(seen.String()), nil, func([]Facts) Facts {
+			return Facts{Labels: view.LabelAll(seen)}
+		})), nil
 	}
 	holes, err := findHoles(text)
 	if err != nil {
@@ -35,9 +36,11 @@ func (t *Table) Output(text []byte, seen broker.Labels) (*Parcel, error) {
 		}
 	}
 	if len(holes) == 1 && holes[0].whole(text) {
-		facts.Labels = facts.Labels.Union(from[0].facts.Labels)
-		return With(from[0], facts), nil
+		return With(from[0], memo.Facts(seeing(seen.String()), []Facts{from[0].facts}, func(of []Facts) Facts {
+			return Facts{Labels: view.LabelAll(seen).Union(of[0].Labels)}
+		})), nil
 	}
+	facts := Facts{Labels: view.LabelAll(seen)}
 	for _, p := range from {
 		facts.Labels = facts.Labels.Union(view.LabelAll(p.facts.Labels.All()))
 	}
@@ -45,6 +48,9 @@ func (t *Table) Output(text []byte, seen broker.Labels) (*Parcel, error) {
 	p.made = &t.made
 	return p, nil
 }
+
+// seeing is the operation that lets an output out of a call that has seen labels: their names.
+type seeing string
 
 // handleName is the one member of an object that stands for a parcel.
 const handleName = `"$parcel"`

@@ -34,7 +34,7 @@ type promises struct {
 func (p *promises) Run(ctx context.Context, step pipeline.StepCall, in pipeline.Input) (*parcel.Parcel, error) {
 	p.starts[step.Step], p.inputs[step.Step] = time.Since(p.began), string(in.Text)
 	if step.Step != "source" {
-		return in.Parcels.Output(in.Text, broker.Labels{})
+		return in.Parcels.Output(in.Text, broker.Labels{}, nil)
 	}
 	out, settle := parcel.Pending(parcel.Facts{Labels: view.LabelAll(labels("pii.contact"))})
 	go func() {

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -28,9 +27,9 @@ type SnapshotOptions struct {
 	// the process makes itself undumpable: where it does that first, FindPages comes
 	// before it and its result here. The engine closes it.
 	Pages *Pages
-	// Idle is how many instances of a module may wait for a call; 0 means twice the
-	// number of processors and 4 at least. More calls at once get new ones, which are
-	// closed after use.
+	// Idle is how many instances of a module may wait for a call. More calls at once get
+	// new ones, which are closed after use. 0 means twice the number of processors and 4 at
+	// least, and besides the modules that are busy share room for 32 for each processor.
 	Idle int
 }
 
@@ -50,7 +49,8 @@ type SnapshotOptions struct {
 // Safe for concurrent use.
 type Snapshot struct {
 	around surroundings
-	idle   int // instances of a module
+	idle   int    // instances of a module
+	spare  *spare // for more; nil if the number was given
 	dirty  *dirtyPages
 	most   atomic.Int64
 }
@@ -74,12 +74,22 @@ func NewSnapshot(o SnapshotOptions) (*Snapshot, error) {
 	if o.Pages == nil {
 		o.Pages = FindPages()
 	}
-	return &Snapshot{
+	e := &Snapshot{
 		around: newSurroundings(o.Logger, o.Clock, o.Random, o.Compiler),
-		idle:   cmp.Or(o.Idle, max(2*runtime.GOMAXPROCS(0), 4)),
+		idle:   o.Idle,
 		dirty:  o.Pages.dirty,
-	}, nil
+	}
+	if o.Idle == 0 {
+		e.idle = max(2*runtime.GOMAXPROCS(0), 4)
+		e.spare = newSpare(sparePerProcessor * runtime.GOMAXPROCS(0))
+	}
+	return e, nil
 }
+
+// sparePerProcessor is how many idle instances beyond their own the modules may have
+// together: as many as one plugin may run at once (32) for each processor. An idle one of
+// standard Go holds about 0.2 MB of its own (BenchmarkBarIdle).
+const sparePerProcessor = 32
 
 // Name implements Engine.
 func (e *Snapshot) Name() string { return "snapshot" }
@@ -138,7 +148,7 @@ func (e *Snapshot) Compile(ctx context.Context, module []byte, terms Terms) (Mod
 		memory:  uint64(p.info.MemoryLimit(uint32(p.limits.Memory/pageSize))) * pageSize,
 		lasting: p.info.Lasting,
 		mutable: p.info.Globals,
-		pool:    pool{limit: e.idle},
+		pool:    pool{limit: e.idle, spare: e.spare},
 	}
 	m.program = newProgram(e.around, p, terms, m.release)
 	if err := m.compile(ctx, p); err != nil {

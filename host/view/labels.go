@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"pointsman/host/broker"
 )
@@ -18,6 +19,8 @@ type Labels struct{ set *labelled }
 // labelled is which fields carry labels; it does not change.
 type labelled struct {
 	fields map[string]View // by label; without array steps
+	once   sync.Once
+	all    broker.Labels // those that label something; set by once
 }
 
 // labels returns those of fields.
@@ -25,7 +28,7 @@ func labels(fields map[string]View) Labels {
 	if len(fields) == 0 {
 		return Labels{}
 	}
-	return Labels{&labelled{fields}}
+	return Labels{&labelled{fields: fields}}
 }
 
 // fields are those of l, by label.

@@ -60,16 +60,19 @@ func (l Labels) with(label string, v View) Labels {
 
 // All is every label that l gives something.
 func (l Labels) All() broker.Labels {
-	if len(l.fields()) == 0 {
+	if l.set == nil {
 		return broker.Labels{}
 	}
-	names := make([]string, 0, len(l.fields()))
-	for name, v := range l.fields() {
-		if !v.None() {
-			names = append(names, name)
+	l.set.once.Do(func() {
+		names := make([]string, 0, len(l.set.fields))
+		for name, v := range l.set.fields {
+			if !v.None() {
+				names = append(names, name)
+			}
 		}
-	}
-	return broker.NewLabels(names...)
+		l.set.all = broker.NewLabels(names...)
+	})
+	return l.set.all
 }
 
 // Union labels what l labels and what m labels.
